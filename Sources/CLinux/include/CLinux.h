@@ -1,0 +1,13 @@
+// Declarations of the Linux C library that Swift's Glibc module does not export.
+#ifndef WIREBENCH_CLINUX_H
+#define WIREBENCH_CLINUX_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+/// memfd_create(2): an anonymous file in memory, close-on-exec. Returns the descriptor, or -1 with errno set.
+int clinux_memfd_create(const char *name);
+#endif

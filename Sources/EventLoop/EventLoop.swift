@@ -1,0 +1,48 @@
+/// Where time, timers, deferred work and randomness come from, and the executor of every task of a bench.
+///
+/// A bench has one loop and runs on the loop's thread only: models, drivers and protocols run there to completion, and
+/// asynchronous socket calls are jobs of the loop. None of the objects that hang on a loop is thread-safe.
+///
+/// Two implementations: ``EpollLoop`` (monotonic clock, file descriptors) and ``VirtualLoop`` (time jumps to the next
+/// timer as soon as nothing is left to do, so that a run is a function of its seed).
+public protocol EventLoop: AnyObject, TaskExecutor {
+  /// The time of the current turn of the loop. It stands still while a callback or job runs.
+  var now: Instant { get }
+
+  /// Wall-clock time of the loop's origin, nanoseconds since 1970-01-01T00:00Z, for capture files. Fixed in virtual time.
+  var epochNanoseconds: Int64 { get }
+
+  /// The bench's random numbers: the same sequence for the same seed.
+  var random: SeededRandom { get }
+
+  /// The wheel behind ``LoopTimer``.
+  var timers: TimerWheel { get }
+
+  /// The queue behind ``DeferredWork``.
+  var deferred: DeferredQueue { get }
+
+  /// Runs `body` as a task of this loop and the loop with it, until `body` has ended; returns or throws what it did.
+  /// Must be called on the thread that owns the bench, and not from inside the loop.
+  ///
+  /// - Throws: what `body` throws; ``LoopError/deadlock`` if `body` waits but nothing is left that could wake it
+  ///   (virtual time only; a real loop sleeps).
+  func run<T>(_ body: @escaping () async throws -> T) throws -> T
+}
+
+/// What can go wrong with a loop itself.
+public enum LoopError: Error, Equatable, CustomStringConvertible {
+  /// A task waits, and neither a timer nor work nor a descriptor is left that could wake it: a lost wake-up.
+  case deadlock
+  /// The run went past the limit that the caller set.
+  case limitReached(Instant)
+  /// A system call of the loop failed.
+  case system(operation: String, code: Int32)
+
+  public var description: String {
+    switch self {
+    case .deadlock: "a task waits, but no timer, work or descriptor is left that could wake it"
+    case .limitReached(let instant): "the run reached its time limit at \(instant.nanoseconds) ns"
+    case .system(let operation, let code): "\(operation) failed with errno \(code)"
+    }
+  }
+}

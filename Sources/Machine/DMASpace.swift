@@ -1,0 +1,104 @@
+import Memory
+
+/// The memory that a device can reach: windows of RAM at bus addresses. Every access is checked; one that leaves the
+/// windows, wraps around 2^64, writes read-only memory or is made without bus mastering is refused and counted.
+public final class DMASpace {
+  public enum Access: Sendable { case read, write }
+
+  @usableFromInline struct Region {
+    @usableFromInline let start: UInt64
+    @usableFromInline let window: MemoryWindow
+    @usableFromInline let writable: Bool
+    @inlinable init(start: UInt64, window: MemoryWindow, writable: Bool) {
+      self.start = start
+      self.window = window
+      self.writable = writable
+    }
+  }
+
+  /// Sorted by start; no overlaps.
+  private var regions: [Region] = []
+  /// The region of the last successful look-up.
+  @usableFromInline var recent: Region?
+  /// Mirrors the function's Bus Master Enable bit.
+  @usableFromInline var masterEnabled = false
+  private var refusedCount: UInt64 = 0
+
+  public init() {}
+
+  /// Accesses refused so far.
+  public var refusals: UInt64 { refusedCount }
+
+  /// Set by the configuration space whenever the function's Bus Master Enable bit changes.
+  public var isMasterEnabled: Bool {
+    get { masterEnabled }
+    set { masterEnabled = newValue }
+  }
+
+  /// Makes `window` reachable at `start`. Throws if it is empty, wraps, or overlaps a region that is there.
+  public func map(_ window: MemoryWindow, at start: UInt64, writable: Bool = true) throws(MachineError) {
+    guard window.count > 0, !start.addingReportingOverflow(UInt64(window.count) - 1).overflow else {
+      throw .dmaMapping(start: start, byteCount: window.count, reason: "it is empty or wraps around 2^64")
+    }
+    let index = regions.firstIndex { $0.start > start } ?? regions.count
+    let end = start + UInt64(window.count - 1)
+    if index < regions.count, regions[index].start <= end {
+      throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
+    }
+    if index > 0, regions[index - 1].start + UInt64(regions[index - 1].window.count - 1) >= start {
+      throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
+    }
+    regions.insert(Region(start: start, window: window, writable: writable), at: index)
+    recent = nil
+  }
+
+  /// Takes away every region that lies inside `start ..< start + byteCount`; returns how many there were.
+  @discardableResult
+  public func unmap(start: UInt64, byteCount: UInt64) -> Int {
+    let before = regions.count
+    regions.removeAll {
+      $0.start >= start && $0.start - start < byteCount && byteCount - ($0.start - start) >= UInt64($0.window.count)
+    }
+    recent = nil
+    return before - regions.count
+  }
+
+  /// The memory behind `address ..< address + count`, or nil (counted) if the device may not touch all of it.
+  @inline(__always) @inlinable
+  public func resolve(_ address: UInt64, _ count: Int, _ access: Access) -> MemoryWindow? {
+    if masterEnabled, let region = recent {
+      let offset = address &- region.start
+      let size = UInt64(truncatingIfNeeded: region.window.count)
+      if offset < size, UInt64(truncatingIfNeeded: count) <= size &- offset, access == .read || region.writable {
+        return region.window.slice(Int(truncatingIfNeeded: offset), count)
+      }
+    }
+    return resolveSlowly(address, count, access)
+  }
+
+  @usableFromInline func resolveSlowly(_ address: UInt64, _ count: Int, _ access: Access) -> MemoryWindow? {
+    guard masterEnabled, count >= 0 else {
+      refusedCount += 1
+      return nil
+    }
+    var low = 0
+    var high = regions.count
+    while low < high {
+      let middle = (low + high) / 2
+      if regions[middle].start <= address { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0 else {
+      refusedCount += 1
+      return nil
+    }
+    let region = regions[low - 1]
+    let offset = address - region.start
+    let size = UInt64(region.window.count)
+    guard offset < size, UInt64(count) <= size - offset, access == .read || region.writable else {
+      refusedCount += 1
+      return nil
+    }
+    recent = region
+    return region.window.slice(Int(offset), count)
+  }
+}
