@@ -13,6 +13,13 @@ public struct PCIAddress: Hashable, Sendable, Comparable, CustomStringConvertibl
     self.function = function
   }
 
+  /// The address with the given ``routingID``.
+  public init(routingID: UInt16) {
+    bus = UInt8(routingID >> 8)
+    device = UInt8(routingID >> 3 & 31)
+    function = UInt8(routingID & 7)
+  }
+
   /// Bus, device and function in one number, as ECAM and DMA requester IDs use it.
   public var routingID: UInt16 { UInt16(bus) << 8 | UInt16(device) << 3 | UInt16(function) }
 

@@ -10,7 +10,7 @@ public protocol PCIFunction: AnyObject {
   var configuration: ConfigurationSpace { get }
 
   /// The function has been plugged in: from here on it may use `slot` for DMA and its interrupt line.
-  func attached(to slot: FunctionSlot)
+  func attached(to slot: any FunctionSlot)
 
   /// Reads `size` (1, 2, 4 or 8) bytes at `offset` of base address register `bar`, in host byte order.
   func read(bar: Int, offset: Int, size: Int) -> UInt64

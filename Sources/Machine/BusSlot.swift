@@ -1,0 +1,87 @@
+import Memory
+
+/// One of the buses of a machine: the root bus, or the secondary bus of a bridge. It has 32 device slots of up to eight
+/// functions.
+public final class PCISegment {
+  /// Order in which the machine's buses came into being; fixed, while bus numbers are software's to assign.
+  let ordinal: Int
+  /// The bridge this bus is behind; nil for the root bus.
+  weak var upstream: PCIBridge?
+  /// The slot of that bridge.
+  weak var upstreamSlot: BusSlot?
+  /// Sorted by device and function.
+  private(set) var slots: [BusSlot] = []
+
+  init(ordinal: Int) { self.ordinal = ordinal }
+
+  /// The bus number that software gave this bus; 0 for the root bus.
+  public var number: UInt8 { upstream?.secondaryNumber ?? 0 }
+
+  func slot(device: UInt8, function: UInt8) -> BusSlot? {
+    slots.first { $0.device == device && $0.functionNumber == function }
+  }
+
+  func insert(_ slot: BusSlot) {
+    let place = slots.firstIndex { ($0.device, $0.functionNumber) > (slot.device, slot.functionNumber) }
+    slots.insert(slot, at: place ?? slots.count)
+    let mates = slots.filter { $0.device == slot.device }
+    for mate in mates { mate.configuration.setMultifunction(mates.count > 1) }
+  }
+}
+
+/// A function's place on a bus of this machine.
+public final class BusSlot: FunctionSlot {
+  public let dma: DMASpace
+  let device: UInt8
+  let functionNumber: UInt8
+  let function: any PCIFunction
+  let configuration: ConfigurationSpace
+  unowned let segment: PCISegment
+  /// The line that the function's pin is wired to; nil without a pin.
+  public let interruptLine: InterruptLine?
+  /// Bytes of each base address register that the function answers to at present; 0 while it is not decoded.
+  var decoded: InlineArray<7, Int> = .init(repeating: 0)
+  /// The base address register's entry in the machine's table.
+  var tableEntries: InlineArray<7, Int> = .init(repeating: -1)
+  var configurationEntry = -1
+  private var pinAsserted = false
+  private var drivesLine = false
+  private var pinlessCount: UInt64 = 0
+
+  init(
+    _ function: any PCIFunction, device: UInt8, functionNumber: UInt8, on segment: PCISegment, dma: DMASpace,
+    line: InterruptLine?
+  ) {
+    self.function = function
+    self.device = device
+    self.functionNumber = functionNumber
+    self.segment = segment
+    self.dma = dma
+    interruptLine = line
+    configuration = function.configuration
+  }
+
+  public var address: PCIAddress { PCIAddress(bus: segment.number, device: device, function: functionNumber) }
+
+  /// Times the function tried to assert a pin it does not have.
+  public var refusedInterrupts: UInt64 { pinlessCount }
+
+  public func setInterruptPin(_ asserted: Bool) {
+    guard asserted != pinAsserted else { return }
+    guard interruptLine != nil else {
+      pinlessCount += 1
+      return
+    }
+    pinAsserted = asserted
+    configuration.setInterruptStatus(asserted)
+    updateLine()
+  }
+
+  /// Drives the line with the pin's level, unless the command register disables it.
+  func updateLine() {
+    let drives = pinAsserted && !configuration.command.contains(.interruptDisable)
+    guard drives != drivesLine else { return }
+    drivesLine = drives
+    if drives { interruptLine?.raise() } else { interruptLine?.release() }
+  }
+}

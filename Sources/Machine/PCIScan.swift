@@ -1,0 +1,2 @@
+/// The functions that a bus scan found.
+public struct PCIScanResult: Sendable {}
