@@ -7,7 +7,7 @@
 ///
 /// Multi-byte loads and stores need no alignment. `load` and `store` use the byte order of PCI and x86 (little-endian
 /// hosts only); `loadBigEndian` and `storeBigEndian` use network order.
-@frozen public struct MemoryWindow: BitwiseCopyable, @unchecked Sendable {
+@safe @frozen public struct MemoryWindow: BitwiseCopyable, @unchecked Sendable {
   @usableFromInline let base: UnsafeMutableRawPointer
   /// Length in bytes.
   public let count: Int

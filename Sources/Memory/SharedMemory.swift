@@ -12,7 +12,7 @@ public final class SharedMemory: @unchecked Sendable {
   public let window: MemoryWindow
 
   /// Creates `byteCount` bytes of zeroed memory under `name` (seen in `/proc/PID/fd` and `/proc/PID/maps`).
-  public init(creating name: String, byteCount: Int) throws(SharedMemoryError) {
+  public convenience init(creating name: String, byteCount: Int) throws(SharedMemoryError) {
     let descriptor = unsafe clinux_memfd_create(name)
     guard descriptor >= 0 else { throw SharedMemoryError(operation: "memfd_create", subject: name, code: errno) }
     guard ftruncate(descriptor, byteCount) == 0 else {
