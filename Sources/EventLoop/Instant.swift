@@ -45,8 +45,12 @@
   @inlinable public static func microseconds(_ n: Int) -> TimeSpan { TimeSpan(nanoseconds: Int64(n) * 1_000) }
   @inlinable public static func milliseconds(_ n: Int) -> TimeSpan { TimeSpan(nanoseconds: Int64(n) * 1_000_000) }
   @inlinable public static func seconds(_ n: Int) -> TimeSpan { TimeSpan(nanoseconds: Int64(n) * 1_000_000_000) }
-  /// `n` seconds, rounded to nanoseconds.
-  public static func seconds(_ n: Double) -> TimeSpan { TimeSpan(nanoseconds: Int64((n * 1e9).rounded())) }
+  /// `n` seconds, rounded to nanoseconds and saturated to 292 years; not a number counts as zero.
+  public static func seconds(_ n: Double) -> TimeSpan {
+    let nanoseconds = (n * 1e9).rounded()
+    if nanoseconds.isNaN { return .zero }
+    return TimeSpan(nanoseconds: Int64(exactly: nanoseconds) ?? (n < 0 ? .min : .max))
+  }
 
   /// The span in seconds.
   @inlinable public var seconds: Double { Double(nanoseconds) / 1e9 }

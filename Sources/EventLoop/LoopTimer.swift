@@ -1,31 +1,35 @@
 /// A timer of a loop: made once by its owner, then armed and cancelled as often as one likes, in constant time and
-/// without allocation. It fires once per arming, on the loop.
+/// without allocation. It fires once per arming, on the loop. Dropping the last reference disarms it.
 public final class LoopTimer {
-  let wheel: TimerWheel
+  private let wheel: TimerWheel
   let handler: () -> Void
-  /// Intrusive links of the wheel's slot lists.
-  unowned(unsafe) var previous: LoopTimer?
-  var next: LoopTimer?
-  var slot: Int32 = -1
-  /// Order of arming: timers that are due at the same instant fire in it.
-  var sequence: UInt64 = 0
-  /// When it fires; meaningless while not armed.
-  public internal(set) var deadline: Instant = .distantFuture
+  /// This timer's node in the wheel's lists.
+  private var node: Int32 = -1
 
   /// A timer that calls `handler`. The handler must not keep the timer's owner alive (capture it weak or unowned).
-  public init(on loop: any EventLoop, _ handler: @escaping () -> Void) {
-    wheel = loop.timers
-    self.handler = handler
+  public convenience init(on loop: any EventLoop, _ handler: @escaping () -> Void) {
+    self.init(of: loop.timers, handler)
   }
 
-  /// True from arming until it fires or is cancelled.
-  public var isArmed: Bool { slot >= 0 }
+  /// A timer of a wheel that its user advances himself.
+  public init(of wheel: TimerWheel, _ handler: @escaping () -> Void) {
+    self.wheel = wheel
+    self.handler = handler
+    node = wheel.reserve(for: self)
+  }
 
-  /// Arms the timer for `deadline` (a past one fires in the next turn), replacing an earlier arming.
-  public func arm(at deadline: Instant) { wheel.arm(self, at: deadline) }
+  deinit { wheel.giveBack(node) }
+
+  /// True from arming until it fires or is cancelled; false already while the handler runs.
+  public var isArmed: Bool { wheel.isArmed(node) }
+
+  /// When it fires; ``Instant/distantFuture`` while not armed.
+  public var deadline: Instant { wheel.deadline(node) }
+
+  /// Arms the timer for `deadline` (a past one fires in the next turn), replacing an earlier arming. As no loop reaches
+  /// ``Instant/distantFuture``, arming for that is the same as cancelling.
+  public func arm(at deadline: Instant) { wheel.arm(node, at: deadline.nanoseconds) }
 
   /// Disarms the timer; nothing happens if it is not armed.
-  public func cancel() { wheel.cancel(self) }
-
-  deinit { wheel.cancel(self) }
+  public func cancel() { wheel.cancel(node) }
 }
