@@ -1,9 +1,7 @@
-// Declarations of the Linux C library that Swift's Glibc module does not export.
+// Declarations of the Linux C library that Swift's Glibc module does not export. Without _GNU_SOURCE, like that module: types that
+// both see must look the same to both.
 #ifndef WIREBENCH_CLINUX_H
 #define WIREBENCH_CLINUX_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
