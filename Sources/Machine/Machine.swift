@@ -85,6 +85,13 @@ public final class Machine {
     bus.slot(at: address).map { LocalFunction($0, on: bus, allocator: allocator) }
   }
 
+  /// Finds and sets up every function, as firmware and kernel do at boot; bus mastering stays with the drivers.
+  @discardableResult
+  public func enumerate(_ windows: PCIScan.Windows = .init()) -> PCIScanResult { bus.enumerate(windows) }
+
+  /// What is plugged in, as it is set up at present; disturbs nothing.
+  public var devices: [PCIDevice] { bus.devices }
+
   /// Resets every function on every bus.
   public func reset() { bus.reset() }
 

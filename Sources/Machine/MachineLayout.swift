@@ -14,8 +14,9 @@ import Memory
 /// changed.
 ///
 /// Table entry, the first at offset 64: kind (UInt32) at 0, routing ID of the function (UInt16) at 4, BAR (UInt8, 255 for
-/// none) at 6, flags (UInt8) at 7, bus address (UInt64) at 8, offset of the bytes in the file (UInt64) at 16, length
-/// (UInt64) at 24, name (UTF-8, padded with zeros, 32 bytes) at 32.
+/// none) at 6, flags (UInt8: 1 I/O space, 2 64-bit, 4 prefetchable) at 7, bus address (UInt64) at 8, offset of the bytes
+/// in the file (UInt64) at 16, length (UInt64) at 24, name (UTF-8, padded with zeros, 24 bytes) at 32, bytes that the BAR
+/// decodes (UInt64) at 56. A function's BARs come right behind its configuration space.
 enum MachineLayout {
   static let magic: UInt64 = 0x4843_4E42_4552_4957  // "WIREBNCH"
   static let version: UInt32 = 1
@@ -31,7 +32,8 @@ enum MachineLayout {
   static let entryByteCount = 64
   static let maximumEntries = (headerByteCount - firstEntry) / entryByteCount
   static let nameOffset = 32
-  static let nameByteCount = 32
+  static let nameByteCount = 24
+  static let decodedOffset = 56
   static let noBAR: UInt8 = 255
 
   static let configurationOffset = 1 << 20
@@ -75,7 +77,7 @@ final class MachineTable {
   /// Appends an entry and returns its index.
   func add(
     _ kind: MachineRegionKind, function: UInt16, bar: UInt8 = MachineLayout.noBAR, flags: UInt8 = 0, busAddress: UInt64,
-    offset: Int, byteCount: UInt64, name: String
+    offset: Int, byteCount: UInt64, decodedByteCount: UInt64 = 0, name: String
   ) throws(MachineError) -> Int {
     guard entryCount < MachineLayout.maximumEntries else {
       throw .sharedMemory("the machine's table has no room for more than \(entryCount) regions")
@@ -90,6 +92,7 @@ final class MachineTable {
       window.store(busAddress, at + 8)
       window.store(UInt64(offset), at + 16)
       window.store(byteCount, at + 24)
+      window.store(decodedByteCount, at + MachineLayout.decodedOffset)
       for (index, byte) in name.utf8.prefix(MachineLayout.nameByteCount).enumerated() {
         window.store(byte, at + MachineLayout.nameOffset + index)
       }

@@ -30,3 +30,30 @@ public struct PCIAddress: Hashable, Sendable, Comparable, CustomStringConvertibl
     return "\(hex(bus)):\(hex(device)).\(function)"
   }
 }
+
+extension PCIAddress: Codable {
+  /// The address in text, as `00:03.0` with hexadecimal bus and device; nil for anything else.
+  public init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2 else { return nil }
+    let rest = parts[1].split(separator: ".", omittingEmptySubsequences: false)
+    guard rest.count == 2, let bus = UInt8(parts[0], radix: 16), let device = UInt8(rest[0], radix: 16), device < 32,
+      let function = UInt8(rest[1], radix: 8), function < 8
+    else { return nil }
+    self.init(bus: bus, device: device, function: function)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard let address = PCIAddress(text) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a PCI address: \(text)")
+    }
+    self = address
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}

@@ -47,7 +47,7 @@ public final class PCIBus {
   /// Puts `function` on the root bus, or on the bus behind `bridge`, and attaches it.
   ///
   /// - Parameters:
-  ///   - name: what the table of regions calls it; 31 bytes of it are kept.
+  ///   - name: what the table of regions calls it; 24 bytes of it are kept.
   ///   - registers: the register files behind its base address registers, by index.
   @discardableResult
   func plug(
@@ -113,7 +113,8 @@ public final class PCIBus {
       let flags: UInt8 = (bar.isIO ? 1 : 0) | (bar.is64Bit ? 2 : 0) | (bar.isPrefetchable ? 4 : 0)
       slot.tableEntries[bar.index] = try table.add(
         file == nil ? .aperture : .registers, function: id, bar: UInt8(bar.index), flags: flags, busAddress: 0,
-        offset: file?.offset ?? 0, byteCount: file.map { UInt64($0.window.count) } ?? bar.byteCount, name: name)
+        offset: file?.offset ?? 0, byteCount: file.map { UInt64($0.window.count) } ?? bar.byteCount,
+        decodedByteCount: bar.byteCount, name: name)
     }
   }
 
