@@ -1,0 +1,136 @@
+import EventLoop
+import Memory
+import Packets
+
+/// What is known of a received datagram besides its bytes.
+public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
+  /// Who sent it; port 0 for ICMP and raw endpoints.
+  public var source: Endpoint
+  /// The address it was sent to, which may be a broadcast or group address.
+  public var destination: IPAddress
+  /// ``NetworkInterface/index`` of where it came in.
+  public var interfaceIndex: Int
+  /// All of the datagram's bytes, of which a short buffer got only the first.
+  public var length: Int
+  public var tos: UInt8
+  public var ttl: UInt8
+  public var time: Instant
+}
+
+/// Received datagrams of one endpoint, back to back in a ring of bytes that grows up to its limit: no allocation for a
+/// datagram, and a bound in bytes as in Linux (the record of each datagram counts).
+@safe struct DatagramQueue: ~Copyable {
+  private static var recordSize: Int { (MemoryLayout<ReceivedDatagram>.size + 7) & ~7 }
+
+  /// Bytes at most; what exceeds it is not taken.
+  var limit: Int
+  private(set) var count = 0
+  private(set) var bytesHeld = 0
+  private var memory: UnsafeMutableRawPointer?
+  private var window = MemoryWindow.none
+  /// Start of the oldest record, and behind the newest.
+  private var head = 0
+  private var tail = 0
+  /// Where the records of the upper part end, while newer ones are at the start.
+  private var wrap: Int?
+
+  init(limit: Int) {
+    self.limit = limit
+    unsafe memory = nil
+  }
+
+  deinit { unsafe memory?.deallocate() }
+
+  var isEmpty: Bool { count == 0 }
+
+  /// Appends a datagram; false if there is no room. As in Linux a queue that is not full takes one more.
+  mutating func append(_ record: ReceivedDatagram, _ bytes: RawSpan) -> Bool {
+    guard bytesHeld < limit else { return false }
+    let needed = DatagramQueue.recordSize + (bytes.byteCount + 7) & ~7
+    guard let place = place(for: needed) else { return false }
+    window.store(record, place)
+    window.copy(from: bytes, to: place + DatagramQueue.recordSize)
+    tail = place + needed
+    bytesHeld += needed
+    count += 1
+    return true
+  }
+
+  private mutating func place(for needed: Int) -> Int? {
+    if count == 0 {
+      head = 0
+      tail = 0
+      wrap = nil
+    }
+    if wrap == nil {
+      if window.count - tail >= needed { return tail }
+      if head >= needed {
+        wrap = tail
+        return 0
+      }
+    } else if head - tail >= needed {
+      return tail
+    }
+    grow(by: needed)
+    return tail
+  }
+
+  /// Moves everything to larger memory, oldest first.
+  private mutating func grow(by needed: Int) {
+    let size = max(bytesHeld + needed, min(2 * window.count, limit + 65536), 4096)
+    let fresh = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+    let target = unsafe MemoryWindow(fresh, count: size)
+    var filled = 0
+    if let wrap {
+      target.copy(from: window, at: head, count: wrap - head, to: 0)
+      filled = wrap - head
+      target.copy(from: window, at: 0, count: tail, to: filled)
+      filled += tail
+    } else {
+      target.copy(from: window, at: head, count: tail - head, to: 0)
+      filled = tail - head
+    }
+    unsafe memory?.deallocate()
+    unsafe memory = fresh
+    window = target
+    head = 0
+    tail = filled
+    wrap = nil
+  }
+
+  /// The oldest datagram's record.
+  var first: ReceivedDatagram? {
+    count == 0 ? nil : window.load(head, as: ReceivedDatagram.self)
+  }
+
+  /// The oldest datagram's bytes; they stay valid until the queue changes.
+  var firstBytes: RawSpan {
+    @_lifetime(borrow self) get {
+      guard let first else { return RawSpan() }
+      return window.bytes(head + DatagramQueue.recordSize, first.length)
+    }
+  }
+
+  mutating func removeFirst() {
+    guard let first else { return }
+    let size = DatagramQueue.recordSize + (first.length + 7) & ~7
+    head += size
+    bytesHeld -= size
+    count -= 1
+    if let end = wrap, head >= end {
+      head = 0
+      wrap = nil
+    }
+  }
+
+  mutating func removeAll() {
+    while count > 0 { removeFirst() }
+  }
+}
+
+extension MemoryWindow {
+  /// A window of no bytes.
+  static var none: MemoryWindow {
+    unsafe MemoryWindow(UnsafeMutableRawPointer(bitPattern: 16)!, count: 0)
+  }
+}

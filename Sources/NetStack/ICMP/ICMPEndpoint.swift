@@ -1,0 +1,80 @@
+import Packets
+
+/// An endpoint for echo requests and their replies: Linux's ping socket (`socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)`).
+/// Its identifier is its "port"; received datagrams begin with the ICMP header.
+public final class ICMPEndpoint: DatagramEndpoint {
+  /// The identifier of its messages; 0 while not bound.
+  public var identifier: UInt16 { local.port }
+
+  /// Takes a local address, and `wanted.port` as identifier (0: a free one).
+  ///
+  /// - Throws: ``NetworkError/addressInUse``, ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument``.
+  public func bind(to wanted: Endpoint) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    guard local.port == 0 else { throw .invalidArgument }
+    if !wanted.address.isUnspecified {
+      guard let address = wanted.address.v4 else { throw .addressFamilyNotSupported }
+      guard stack.isLocal(address) else { throw .addressNotAvailable }
+      local.address = wanted.address
+    }
+    local.port = try stack.icmp.bind(self, identifier: wanted.port)
+  }
+
+  /// Chooses the only peer.
+  public func connect(to peer: IPAddress) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    let path = try path(to: peer)
+    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    remote = Endpoint(path.destination, 0)
+  }
+
+  /// Forgets the peer.
+  public func disconnect() { remote = nil }
+
+  /// Sends an echo request: `message` begins with an ICMP header of type 8 and code 0, whose identifier and checksum are
+  /// filled in here.
+  ///
+  /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
+  public func send(_ message: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
+    try checkSendable()
+    guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
+      throw .invalidArgument
+    }
+    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    let path = try path(to: target)
+    let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
+    let payload = message.clamped(ICMPField.headerLength)
+    let plain = 0x0800 << 48 | UInt64(identifier) << 16 | sequence
+    var sum = InternetChecksum()
+    sum.add(plain)
+    sum.add(payload)
+    do {
+      try stack.ip.send(
+        on: path, .icmp, header: plain | UInt64(sum.checksum) << 32, payload, offload: .none,
+        options: options(for: target))
+    } catch {
+      throw noteBusy(error)
+    }
+    stack.icmp.count {
+      $0.outMsgs &+= 1
+      $0.outEchos &+= 1
+    }
+  }
+
+  func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
+    if let boundInterface, boundInterface !== interface { return false }
+    if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
+    return remote == nil || remote?.address == IPAddress(arrival.source)
+  }
+
+  func pathError(_ problem: ICMPProblem, from destination: IPv4Address) {
+    guard remote == nil || remote?.address == IPAddress(destination) else { return }
+    if case .packetTooBig(let mtu) = problem.error { lowerPathMTU(mtu) }
+    if receivesErrors || (problem.isFatal && remote != nil) { report(problem.error) }
+  }
+
+  override func unregister() {
+    if local.port != 0 { stack.icmp.remove(identifier: local.port) }
+  }
+}

@@ -1,0 +1,71 @@
+import Packets
+
+/// An ICMP error that a host sends about a datagram (RFC 1122 3.2.2).
+enum ICMPError {
+  case portUnreachable
+  case protocolUnreachable
+  case reassemblyTimeExceeded
+  /// Offset of the offending octet in the header.
+  case parameterProblem(pointer: UInt8)
+
+  /// Type, code and second word of the message.
+  var fields: ICMPFields {
+    switch self {
+    case .portUnreachable:
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.port)
+    case .protocolUnreachable:
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.protocol)
+    case .reassemblyTimeExceeded:
+      ICMPFields(type: 11, code: 1)
+    case .parameterProblem(let pointer):
+      ICMPFields(type: 12, parameter: UInt32(pointer) << 24)
+    }
+  }
+}
+
+/// What an ICMP error that came in means to the flow it quotes: Linux's `icmp_err_convert`.
+struct ICMPProblem {
+  let error: NetworkError
+  /// Also reported to those who did not ask for all errors.
+  let isFatal: Bool
+
+  /// Nil if the message is no error that concerns a flow.
+  init?(_ message: borrowing ICMPv4Message) {
+    switch message.kind {
+    case .destinationUnreachable:
+      guard let problem = ICMPProblem.unreachable(code: message.code, mtu: Int(message.nextHopMTU)) else { return nil }
+      self = problem
+    case .timeExceeded:
+      self.init(.hostUnreachable, isFatal: false)
+    case .parameterProblem:
+      self.init(.protocolError, isFatal: true)
+    default:
+      return nil
+    }
+  }
+
+  init(_ error: NetworkError, isFatal: Bool) {
+    self.error = error
+    self.isFatal = isFatal
+  }
+
+  private static func unreachable(code: UInt8, mtu: Int) -> ICMPProblem? {
+    switch code {
+    case 0: ICMPProblem(.networkUnreachable, isFatal: false)
+    case 1: ICMPProblem(.hostUnreachable, isFatal: false)
+    case 2: ICMPProblem(.protocolUnreachable, isFatal: true)
+    case 3: ICMPProblem(.connectionRefused, isFatal: true)
+    case 4: ICMPProblem(.packetTooBig(mtu: mtu), isFatal: true)
+    case 5: ICMPProblem(.operationNotSupported, isFatal: false)
+    case 6: ICMPProblem(.networkUnreachable, isFatal: true)
+    case 7: ICMPProblem(.hostDown, isFatal: true)
+    case 8: ICMPProblem(.hostIsolated, isFatal: true)
+    case 9: ICMPProblem(.networkUnreachable, isFatal: true)
+    case 10: ICMPProblem(.hostUnreachable, isFatal: true)
+    case 11: ICMPProblem(.networkUnreachable, isFatal: false)
+    case 12: ICMPProblem(.hostUnreachable, isFatal: false)
+    case 13, 14, 15: ICMPProblem(.hostUnreachable, isFatal: true)
+    default: nil
+    }
+  }
+}

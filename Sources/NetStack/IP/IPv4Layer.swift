@@ -1,0 +1,186 @@
+import EventLoop
+import Events
+import Link
+import Packets
+
+/// IPv4 of a host (RFC 791, RFC 1122 3.2): what arrives is checked, reassembled and handed up.
+public final class IPv4Layer {
+  unowned let stack: NetworkStack
+  let tap: EventTap
+  let identifications: IdentificationCounters
+  private(set) var reassembly: IPv4Reassembly!
+  private var icmp: ICMPLayer!
+  private var udp: UDPLayer!
+  private var raw: RawLayer!
+  private var tcp: TCPLayer!
+  private var counts = IPv4Counters()
+
+  init(stack: NetworkStack) {
+    self.stack = stack
+    tap = stack.tap
+    identifications = IdentificationCounters(on: stack.loop)
+    reassembly = IPv4Reassembly(ip: self, loop: stack.loop, configuration: stack.configuration.reassembly)
+  }
+
+  func connect(icmp: ICMPLayer, udp: UDPLayer, raw: RawLayer, tcp: TCPLayer) {
+    self.icmp = icmp
+    self.udp = udp
+    self.raw = raw
+    self.tcp = tcp
+  }
+
+  public var counters: IPv4Counters { counts }
+  /// Bytes held by incomplete datagrams, and their number.
+  public var reassemblyUse: (bytes: Int, datagrams: Int) { (reassembly.bytesHeld, reassembly.count) }
+
+  // MARK: In
+
+  func received(_ bytes: RawSpan, _ metadata: ReceiveMetadata, _ interface: NetworkInterface, isLinkGroup: Bool) {
+    counts.inReceives &+= 1
+    guard let header = IPv4Header(bytes) else { return refuseMalformed(bytes, interface) }
+    guard metadata.networkChecksum == .good || header.isChecksumValid else {
+      counts.inCsumErrors &+= 1
+      counts.inHdrErrors &+= 1
+      return interface.reportDrop(.ip, "IP checksum", length: bytes.byteCount)
+    }
+    let destination = header.destination
+    var isGroup = false
+    // The usual case first: one comparison, and nothing else is looked at.
+    let isForUs = destination.rawValue == interface.primaryAddress && !isLinkGroup
+    if !isForUs {
+      guard acceptDestination(of: header, interface, isLinkGroup: isLinkGroup, isGroup: &isGroup) else { return }
+    }
+    guard acceptSource(header.source, destination, interface, isGroup: isGroup) else {
+      counts.inHdrErrors &+= 1
+      counts.inMartianSources &+= 1
+      return interface.reportDrop(.ip, "martian source \(header.source)", length: bytes.byteCount)
+    }
+    if header.headerLength > IPv4Field.minimumLength {
+      guard acceptOptions(header, interface, isGroup: isGroup || isLinkGroup) else { return }
+    }
+    if header.isFragment {
+      counts.reasmReqds &+= 1
+      reassembly.add(header, interface, isLinkGroup: isLinkGroup, isGroup: isGroup)
+      return
+    }
+    deliver(
+      IPv4Arrival(
+        header, isLinkGroup: isLinkGroup, isGroup: isGroup, isChecksumVerified: metadata.transportChecksum == .good),
+      interface)
+  }
+
+  /// Hands a whole datagram up: raw endpoints get copies, then the protocol its due.
+  func deliver(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) {
+    let wasTakenRaw = raw.isIdle ? false : raw.received(arrival, interface)
+    switch arrival.protocol {
+    case .tcp:
+      counts.inDelivers &+= 1
+      // TCP speaks with one host only (RFC 9293 3.10.7.2, RFC 1122 4.2.3.10).
+      guard !arrival.isGroup && !arrival.isLinkGroup else {
+        counts.inDiscards &+= 1
+        return
+      }
+      tcp.received(
+        arrival.payload, source: IPAddress(arrival.source), destination: IPAddress(arrival.destination),
+        interface: interface, checksumVerified: arrival.isChecksumVerified, tos: arrival.tos)
+    case .udp:
+      counts.inDelivers &+= 1
+      udp.received(arrival, interface)
+    case .icmp:
+      counts.inDelivers &+= 1
+      icmp.received(arrival, interface)
+    default:
+      if wasTakenRaw {
+        counts.inDelivers &+= 1
+      } else {
+        counts.inUnknownProtos &+= 1
+        icmp.sendError(.protocolUnreachable, about: arrival)
+      }
+    }
+  }
+
+  private func refuseMalformed(_ bytes: RawSpan, _ interface: NetworkInterface) {
+    counts.inHdrErrors &+= 1
+    if let header = IPv4Header(quoted: bytes), header.totalLength > bytes.byteCount {
+      counts.inTruncatedPkts &+= 1
+      interface.reportDrop(.ip, "truncated datagram", length: bytes.byteCount)
+    } else {
+      interface.reportDrop(.ip, "IP header", length: bytes.byteCount)
+    }
+  }
+
+  /// Addresses other than the interface's first (RFC 1122 3.2.1.3): all of the host's, broadcasts and groups joined.
+  private func acceptDestination(
+    of header: borrowing IPv4Header, _ interface: NetworkInterface, isLinkGroup: Bool, isGroup: inout Bool
+  ) -> Bool {
+    let destination = header.destination
+    if destination.isLoopback && !interface.isLoopback {
+      counts.inHdrErrors &+= 1
+      counts.inMartianSources &+= 1
+      interface.reportDrop(.ip, "martian destination \(destination)", length: header.totalLength)
+      return false
+    }
+    if stack.isLocal(destination) { return true }
+    if destination.isMulticast {
+      isGroup = true
+      counts.inMcastPkts &+= 1
+      if interface.isMember(of: destination) { return true }
+    } else if stack.isBroadcast(destination) {
+      isGroup = true
+      counts.inBcastPkts &+= 1
+      return true
+    } else if interface.acceptsUnconfigured && !isLinkGroup && isForDHCPClient(header) {
+      return true
+    }
+    counts.inAddrErrors &+= 1
+    interface.reportDrop(.ip, "not for us: \(destination)", length: header.totalLength)
+    return false
+  }
+
+  private func isForDHCPClient(_ header: borrowing IPv4Header) -> Bool {
+    let payload = header.payload
+    return header.protocol == .udp && !header.isFragment && payload.byteCount >= 8
+      && payload.loadBigEndian(UDPField.destinationPort, as: UInt16.self) == 68
+  }
+
+  /// False for sources that no datagram from this interface can have (RFC 1122 3.2.1.3, Linux's martians).
+  private func acceptSource(
+    _ source: IPv4Address, _ destination: IPv4Address, _ interface: NetworkInterface, isGroup: Bool
+  ) -> Bool {
+    // Unicast space without 0/8 and 127/8 is the fast way out.
+    let first = source.rawValue >> 24
+    if first == 0 { return source == .any && isGroup }
+    if first >= 224 { return false }
+    if interface.isLoopback { return true }
+    if first == 127 { return false }
+    if source.rawValue == interface.primaryAddress { return false }
+    return !stack.isLocal(source) && !stack.isBroadcast(source)
+  }
+
+  /// Walks the options (RFC 791 3.1); false if the datagram is refused.
+  private func acceptOptions(_ header: borrowing IPv4Header, _ interface: NetworkInterface, isGroup: Bool) -> Bool {
+    switch IPv4OptionScan(header.options) {
+    case .fine:
+      return true
+    case .sourceRoute:
+      counts.inSourceRoutes &+= 1
+      counts.inHdrErrors &+= 1
+      interface.reportDrop(.ip, "source route", length: header.totalLength)
+      return false
+    case .malformed(let offset):
+      counts.inHdrErrors &+= 1
+      interface.reportDrop(.ip, "IP options", length: header.totalLength)
+      icmp.sendError(
+        .parameterProblem(pointer: UInt8(truncatingIfNeeded: IPv4Field.minimumLength + offset)),
+        about: IPv4Arrival(header, isLinkGroup: isGroup, isGroup: isGroup, isChecksumVerified: false))
+      return false
+    }
+  }
+
+  // MARK: Counting for others
+
+  @inline(__always)
+  func countSent() { counts.outRequests &+= 1 }
+
+  func count(_ change: (inout IPv4Counters) -> Void) { change(&counts) }
+}

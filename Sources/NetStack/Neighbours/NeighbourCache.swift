@@ -1,0 +1,162 @@
+import EventLoop
+import Events
+import Link
+import Packets
+
+/// What happened to the neighbours of an interface.
+public struct NeighbourCounters: Sendable, Equatable {
+  /// Entries made and thrown away (Linux's `allocs`, `destroys`).
+  public var created: UInt64 = 0
+  public var evicted: UInt64 = 0
+  /// Entries refused because the table was full of entries in use (`table_fulls`).
+  public var tableFull: UInt64 = 0
+  /// Resolutions and probes without an answer (`res_failed`).
+  public var failures: UInt64 = 0
+  /// Datagrams dropped because too many waited, and because the neighbour failed (`unres_discards`).
+  public var queueOverflows: UInt64 = 0
+  public var droppedUnreachable: UInt64 = 0
+}
+
+/// An entry of the neighbour cache as others see it.
+public struct NeighbourSnapshot: Sendable, Equatable {
+  public let address: IPv4Address
+  public let hardwareAddress: MACAddress
+  public let state: NeighbourState
+  /// Datagrams that wait for it.
+  public let waiting: Int
+}
+
+/// The hardware addresses of an interface's neighbours (RFC 826), with Linux's neighbour states, times and limits. The
+/// table is bounded: the oldest entries that nobody needs are evicted first.
+public final class NeighbourCache {
+  let loop: any EventLoop
+  let configuration: NeighbourConfiguration
+  unowned let interface: NetworkInterface
+  /// Reachable time of this interface, drawn once from half to one and a half of the base (RFC 4861 6.3.2).
+  public let reachableTime: TimeSpan
+  private var table: [IPv4Address: Neighbour] = [:]
+  private var waitingTotal = 0
+  private var counts = NeighbourCounters()
+
+  init(interface: NetworkInterface, loop: any EventLoop, configuration: NeighbourConfiguration) {
+    self.interface = interface
+    self.loop = loop
+    self.configuration = configuration
+    let base = configuration.baseReachableTime.nanoseconds
+    reachableTime = TimeSpan(nanoseconds: loop.random.uniform(base / 2...base + base / 2))
+  }
+
+  public var counters: NeighbourCounters { counts }
+
+  /// All entries, in order of address.
+  public var entries: [NeighbourSnapshot] {
+    table.values.sorted { $0.address.rawValue < $1.address.rawValue }.map {
+      NeighbourSnapshot(
+        address: $0.address, hardwareAddress: $0.hardwareAddress, state: $0.state, waiting: $0.waitingCount)
+    }
+  }
+
+  public func state(of address: IPv4Address) -> NeighbourState? { table[address]?.state }
+
+  /// Adds or replaces an entry that never expires.
+  ///
+  /// - Throws: ``NetworkError/noBuffers`` if the table is full.
+  public func setPermanent(_ address: IPv4Address, _ hardware: MACAddress) throws(NetworkError) {
+    guard let entry = entry(for: address) else { throw .noBuffers }
+    entry.setPermanent(hardware)
+  }
+
+  /// Forgets `address`; datagrams that wait for it are dropped.
+  public func remove(_ address: IPv4Address) {
+    if let entry = table[address] { evict(entry) }
+  }
+
+  /// Forgets everything that was not set by hand (Linux does this when the link goes down).
+  func flush() {
+    for entry in Array(table.values) where entry.state != .permanent { evict(entry) }
+  }
+
+  func existing(_ address: IPv4Address) -> Neighbour? { table[address] }
+
+  /// The entry for `address`, made if there is none; nil if the table is full of entries in use.
+  func entry(for address: IPv4Address) -> Neighbour? {
+    if let entry = table[address] { return entry }
+    guard makeRoom() else {
+      counts.tableFull &+= 1
+      return nil
+    }
+    let entry = Neighbour(address, cache: self)
+    table[address] = entry
+    counts.created &+= 1
+    return entry
+  }
+
+  private func makeRoom() -> Bool {
+    if table.count < configuration.softLimit { return true }
+    let now = loop.now
+    var oldest: Neighbour?
+    for entry in Array(table.values) where entry.state == .stale || entry.state == .failed {
+      if entry.used + configuration.staleTime <= now {
+        evict(entry)
+      } else if oldest.map({ ($0.used, $0.address.rawValue) > (entry.used, entry.address.rawValue) }) ?? true {
+        oldest = entry
+      }
+    }
+    if table.count < configuration.hardLimit { return true }
+    guard let oldest else { return false }
+    evict(oldest)
+    return true
+  }
+
+  private func evict(_ entry: Neighbour) {
+    table[entry.address] = nil
+    counts.evicted &+= 1
+    let frames = entry.evict()
+    waitingTotal -= frames.count
+    for frame in frames {
+      counts.droppedUnreachable &+= 1
+      interface.discard(frame.buffer)
+    }
+  }
+
+  /// Keeps a frame until `entry` is resolved; the oldest one makes room if too many wait.
+  func wait(_ frame: WaitingFrame, for entry: Neighbour) {
+    guard waitingTotal < configuration.totalQueueLength else {
+      counts.queueOverflows &+= 1
+      interface.discard(frame.buffer)
+      return
+    }
+    if let oldest = entry.enqueue(frame) {
+      counts.queueOverflows &+= 1
+      interface.discard(oldest.buffer)
+    } else {
+      waitingTotal += 1
+    }
+  }
+
+  func resolved(_ entry: Neighbour, _ frames: [WaitingFrame]) {
+    waitingTotal -= frames.count
+    _ = entry.prepareForUse()
+    for frame in frames { interface.sendResolved(frame, to: entry.hardwareAddress) }
+  }
+
+  func failed(_ entry: Neighbour, _ frames: [WaitingFrame]) {
+    counts.failures &+= 1
+    waitingTotal -= frames.count
+    for frame in frames {
+      counts.droppedUnreachable &+= 1
+      interface.reportUnreachable(frame)
+      interface.discard(frame.buffer)
+    }
+  }
+
+  func report(_ entry: Neighbour, from: NeighbourState, to: NeighbourState) {
+    let tap = interface.tap
+    if tap.isOn {
+      tap.emit(
+        .ethernet,
+        .stateChange(
+          object: "neighbour \(entry.address) on \(interface.name)", from: from.rawValue, to: to.rawValue))
+    }
+  }
+}

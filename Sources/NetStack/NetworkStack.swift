@@ -1,0 +1,155 @@
+import EventLoop
+import Events
+import Link
+import Packets
+
+/// The protocols of one host, without I/O: frames and time in, frames and wake-ups out.
+///
+///     let stack = NetworkStack(on: loop, tap: tap)
+///     let interface = stack.attach(device)
+///     interface.add(IPv4Subnet("10.0.2.15/24")!)
+///     try stack.routes.addDefault(gateway: IPv4Address(10, 0, 2, 2), interface: interface)
+///     let connection = try stack.tcp.connect(...)
+///
+/// A host, not a router: datagrams for others are counted and dropped. The loopback interface exists from the start, and
+/// carries everything that is sent to one of the host's own addresses, as in Linux.
+public final class NetworkStack {
+  public let loop: any EventLoop
+  public let tap: EventTap
+  public let random: SeededRandom
+  public let configuration: StackConfiguration
+  public let routes = RoutingTable()
+  public private(set) var interfaces: [NetworkInterface] = []
+  public private(set) var loopback: NetworkInterface!
+  /// IPv4 itself: its counters and reassembly.
+  public private(set) var ip: IPv4Layer!
+  public private(set) var icmp: ICMPLayer!
+  public private(set) var udp: UDPLayer!
+  public private(set) var raw: RawLayer!
+  public private(set) var tcp: TCPLayer!
+  /// Called after the state of an interface's link changed.
+  public var onLinkChange: ((NetworkInterface, _ isUp: Bool) -> Void)?
+  private var ownAddresses: Set<UInt32> = []
+  private var pathMTUs: PathMTUTable
+
+  public init(on loop: any EventLoop, tap: EventTap, configuration: StackConfiguration = .init()) {
+    self.loop = loop
+    self.tap = tap
+    self.configuration = configuration
+    random = loop.random
+    pathMTUs = PathMTUTable()
+    ip = IPv4Layer(stack: self)
+    icmp = ICMPLayer(stack: self)
+    udp = UDPLayer(stack: self)
+    raw = RawLayer(stack: self)
+    tcp = TCPLayer(stack: self)
+    ip.connect(icmp: icmp, udp: udp, raw: raw, tcp: tcp)
+    let device = LoopbackDevice(on: loop)
+    loopback = attach(device, isLoopback: true)
+    if let address = IPv4Subnet(.loopback, prefixLength: 8) { loopback.add(address) }
+  }
+
+  // MARK: Interfaces
+
+  /// Makes an interface of a device and becomes the device's client. The interface has no address yet.
+  public func attach(_ device: any NetworkDevice) -> NetworkInterface { attach(device, isLoopback: false) }
+
+  private func attach(_ device: any NetworkDevice, isLoopback: Bool) -> NetworkInterface {
+    let interface = NetworkInterface(device, index: interfaces.count + 1, isLoopback: isLoopback, stack: self)
+    interfaces.append(interface)
+    device.client = interface
+    return interface
+  }
+
+  public func interface(named name: String) -> NetworkInterface? { interfaces.first { $0.name == name } }
+
+  func localAddressesChanged() {
+    ownAddresses = Set(interfaces.flatMap { $0.addresses.map(\.address.rawValue) })
+  }
+
+  /// True if `address` is one of this host's, 127.0.0.0/8 included.
+  public func isLocal(_ address: IPv4Address) -> Bool {
+    address.isLoopback || ownAddresses.contains(address.rawValue)
+  }
+
+  /// True for 255.255.255.255 and the directed broadcast address of a network that an interface is on.
+  public func isBroadcast(_ address: IPv4Address) -> Bool {
+    address == .broadcast
+      || interfaces.contains { interface in
+        interface.addresses.contains { $0.hasBroadcast && $0.broadcast == address }
+      }
+  }
+
+  func transmitReady(_ interface: NetworkInterface) {
+    tcp.transmitReady(interface)
+    udp.transmitReady()
+    icmp.transmitReady()
+    raw.transmitReady()
+  }
+
+  func linkChanged(_ interface: NetworkInterface, isUp: Bool) { onLinkChange?(interface, isUp) }
+
+  // MARK: Paths
+
+  /// The way to `destination`: route look-up and choice of the source address.
+  ///
+  /// - Parameters:
+  ///   - source: the address to speak from; nil or 0.0.0.0: the route decides.
+  ///   - interface: the only interface that may be used, if the caller is bound to one.
+  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` if `source` is not one of this host's,
+  ///   ``NetworkError/addressFamilyNotSupported``.
+  public func path(
+    to destination: IPAddress, from source: IPAddress?, via interface: NetworkInterface? = nil
+  ) throws(NetworkError) -> Path {
+    guard var target = destination.v4 else { throw .addressFamilyNotSupported }
+    var wanted: IPv4Address?
+    if let source, !source.isUnspecified {
+      guard let address = source.v4 else { throw .addressFamilyNotSupported }
+      guard isLocal(address) else { throw .addressNotAvailable }
+      wanted = address
+    }
+    // Linux takes the unspecified destination for this host.
+    if target == .any { target = wanted ?? .loopback }
+    if isLocal(target) { return localPath(to: target, from: wanted) }
+    if target == .broadcast || target.isMulticast {
+      return try groupPath(to: target, from: wanted, via: interface)
+    }
+    guard let route = routes.lookUp(target, via: interface) else { throw .noRoute }
+    guard let from = wanted ?? route.preferredSource ?? route.interface.source(for: route.gateway ?? target) else {
+      throw .addressNotAvailable
+    }
+    let isBroadcast = route.interface.addresses.contains { $0.hasBroadcast && $0.broadcast == target }
+    let limit = pathMTUs.mtu(to: target, now: loop.now) ?? route.interface.mtu
+    return Path(
+      stack: self, interface: route.interface, source: from, destination: target, nextHop: route.gateway ?? target,
+      station: isBroadcast ? .broadcast : nil, mtu: min(limit, route.interface.mtu), isBroadcast: isBroadcast)
+  }
+
+  private func localPath(to target: IPv4Address, from wanted: IPv4Address?) -> Path {
+    Path(
+      stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target, station: .zero,
+      mtu: loopback.mtu, isBroadcast: false)
+  }
+
+  private func groupPath(
+    to target: IPv4Address, from wanted: IPv4Address?, via bound: NetworkInterface?
+  ) throws(NetworkError) -> Path {
+    guard
+      let interface = bound ?? routes.lookUp(target)?.interface
+        ?? interfaces.first(where: { candidate in
+          wanted.map { address in candidate.addresses.contains { $0.address == address } } ?? false
+        }), interface.isUp
+    else { throw .noRoute }
+    let from = wanted ?? interface.addresses.first?.address ?? .any
+    return Path(
+      stack: self, interface: interface, source: from, destination: target, nextHop: target,
+      station: interface.isLoopback ? .zero : target == .broadcast ? .broadcast : MACAddress(multicast: target),
+      mtu: interface.mtu, isBroadcast: target == .broadcast)
+  }
+
+  /// A router said that datagrams to `destination` must not be longer than `mtu`. Kept for ten minutes, not below 552
+  /// bytes (Linux's `min_pmtu`); paths made from now on know it.
+  func lowerPathMTU(to destination: IPv4Address, mtu: Int) -> Int {
+    pathMTUs.lower(destination, to: mtu, now: loop.now)
+  }
+}

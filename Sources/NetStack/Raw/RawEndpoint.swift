@@ -1,0 +1,103 @@
+import Packets
+
+/// An endpoint for one IP protocol (Linux's `SOCK_RAW`): it receives copies of whole datagrams, IPv4 header included, and
+/// sends payloads, or whole datagrams with ``includesHeader``.
+public final class RawEndpoint: DatagramEndpoint {
+  /// The only protocol that is received and sent.
+  public let `protocol`: IPProtocol
+  /// IP_HDRINCL: what is sent begins with an IPv4 header, of which total length, checksum and a zero identification or
+  /// source are filled in.
+  public var includesHeader: Bool
+  /// ICMP types that are not received (ICMP_FILTER), one bit each.
+  public var filteredICMPTypes: UInt32 = 0
+
+  init(stack: NetworkStack, protocol: IPProtocol) {
+    self.protocol = `protocol`
+    includesHeader = `protocol`.rawValue == 255
+    super.init(stack: stack)
+  }
+
+  /// Receives only datagrams to `address`, and sends from it.
+  ///
+  /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressFamilyNotSupported``.
+  public func bind(to address: IPAddress) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    if !address.isUnspecified {
+      guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
+      guard stack.isLocal(wanted) || wanted.isMulticast || stack.isBroadcast(wanted) else {
+        throw .addressNotAvailable
+      }
+    }
+    local.address = address
+  }
+
+  /// Chooses the only peer.
+  public func connect(to peer: IPAddress) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    remote = Endpoint(try path(to: peer).destination, 0)
+  }
+
+  /// Forgets the peer.
+  public func disconnect() { remote = nil }
+
+  /// Sends one datagram to `destination`, or to the connected peer.
+  ///
+  /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/messageTooLong`` for one beyond
+  ///   the MTU with its header included, and what ``UDPEndpoint/send(_:to:)`` throws.
+  public func send(_ bytes: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
+    try checkSendable()
+    guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    let path = try path(to: target)
+    do {
+      if includesHeader {
+        try sendWhole(bytes, on: path)
+      } else {
+        try stack.ip.send(
+          on: path, `protocol`, header: nil, bytes, offload: .none, options: options(for: target))
+      }
+    } catch {
+      throw noteBusy(error)
+    }
+  }
+
+  private func sendWhole(_ bytes: RawSpan, on path: Path) throws(NetworkError) {
+    guard bytes.byteCount >= IPv4Field.minimumLength, bytes.octet(0) >> 4 == 4 else { throw .invalidArgument }
+    let headerLength = Int(bytes.octet(0) & 15) * 4
+    guard headerLength >= IPv4Field.minimumLength, headerLength <= bytes.byteCount else { throw .invalidArgument }
+    guard bytes.byteCount <= path.interface.mtu else { throw .messageTooLong }
+    guard let buffer = path.reserveWhole(length: bytes.byteCount) else { throw .wouldBlock }
+    let window = buffer.window
+    window.copy(from: bytes)
+    window.storeBigEndian(UInt16(truncatingIfNeeded: bytes.byteCount), IPv4Field.totalLength)
+    if window.load(IPv4Field.identification, as: UInt16.self) == 0 {
+      window.storeBigEndian(UInt16(truncatingIfNeeded: stack.random.next()), IPv4Field.identification)
+    }
+    if window.load(IPv4Field.source, as: UInt32.self) == 0, let source = path.source.v4 {
+      window.storeBigEndian(source.rawValue, IPv4Field.source)
+    }
+    window.store(UInt16(0), IPv4Field.checksum)
+    window.storeBigEndian(InternetChecksum.checksum(of: window.bytes(0, headerLength)), IPv4Field.checksum)
+    path.submitWhole(buffer, length: bytes.byteCount)
+  }
+
+  func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
+    guard `protocol` == arrival.protocol else { return false }
+    if let boundInterface, boundInterface !== interface { return false }
+    if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
+    if let remote, remote.address != IPAddress(arrival.source) { return false }
+    if `protocol` == .icmp && filteredICMPTypes != 0 && arrival.payload.byteCount > 0 {
+      let type = arrival.payload.octet(0)
+      return type >= 32 || filteredICMPTypes >> UInt32(type) & 1 == 0
+    }
+    return true
+  }
+
+  func pathError(_ problem: ICMPProblem, from source: IPv4Address, to destination: IPv4Address) {
+    guard local.address.isUnspecified || local.address == IPAddress(source),
+      remote == nil || remote?.address == IPAddress(destination)
+    else { return }
+    if receivesErrors || (problem.isFatal && remote != nil) { report(problem.error) }
+  }
+
+  override func unregister() { stack.raw.remove(self) }
+}

@@ -1,0 +1,176 @@
+import Packets
+
+/// One end of UDP: what a UDP socket stands on.
+///
+///     let endpoint = stack.udp.open()
+///     endpoint.onReadiness = { ... }
+///     try endpoint.connect(to: Endpoint(address, 53))
+///     try endpoint.send(bytes)
+public final class UDPEndpoint: DatagramEndpoint {
+  /// SO_REUSEADDR and SO_REUSEPORT: a port is shared by those who all want to.
+  public var reusesAddress = false
+  public var reusesPort = false
+  private var groups: [(group: IPv4Address, interface: NetworkInterface)] = []
+
+  /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
+  ///
+  /// - Throws: ``NetworkError/addressInUse``, ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument`` if
+  ///   it is bound already, ``NetworkError/addressFamilyNotSupported``.
+  public func bind(to wanted: Endpoint) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    guard local.port == 0 else { throw .invalidArgument }
+    if !wanted.address.isUnspecified {
+      guard let address = wanted.address.v4 else { throw .addressFamilyNotSupported }
+      guard stack.isLocal(address) || address.isMulticast || stack.isBroadcast(address) else {
+        throw .addressNotAvailable
+      }
+    }
+    let address = wanted.address.isUnspecified ? IPAddress(.any) : wanted.address
+    local = try stack.udp.bind(self, to: Endpoint(address, wanted.port))
+  }
+
+  /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not bound
+  /// gets an ephemeral port, and the source address of the path.
+  ///
+  /// - Throws: what ``NetworkStack/path(to:from:via:)`` and ``bind(to:)`` throw, and ``NetworkError/permissionDenied`` for
+  ///   a broadcast address without ``allowsBroadcast``.
+  public func connect(to peer: Endpoint) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    let path = try path(to: peer.address.isUnspecified ? IPAddress(.loopback) : peer.address)
+    if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
+    if local.address.isUnspecified {
+      local.address = path.source
+      hasImplicitAddress = true
+    }
+    remote = Endpoint(path.destination, peer.port)
+  }
+
+  /// True if ``connect(to:)`` chose the local address, which ``disconnect()`` then takes back.
+  private var hasImplicitAddress = false
+
+  /// Forgets the peer.
+  public func disconnect() {
+    remote = nil
+    if hasImplicitAddress {
+      local.address = IPAddress(.any)
+      hasImplicitAddress = false
+    }
+    forgetPath()
+  }
+
+  /// Sends one datagram to `destination`, or to the connected peer.
+  ///
+  /// - Throws: ``NetworkError/wouldBlock`` if the device is busy (``Readiness/writable`` follows),
+  ///   ``NetworkError/messageTooLong``, ``NetworkError/destinationRequired``, a pending error, and what looking up the
+  ///   path throws.
+  public func send(_ payload: RawSpan, to destination: Endpoint? = nil) throws(NetworkError) {
+    try checkSendable()
+    guard var target = destination ?? remote else { throw .destinationRequired }
+    guard payload.byteCount <= 65535 - 20 - UDPField.headerLength else { throw .messageTooLong }
+    guard target.port != 0 else { throw .invalidArgument }
+    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    if target.address.isUnspecified { target.address = IPAddress(.loopback) }
+    let path = try path(to: target.address)
+    let header =
+      UInt64(local.port) << 48 | UInt64(target.port) << 32
+      | UInt64(UDPField.headerLength + payload.byteCount) << 16
+    do {
+      try stack.ip.send(
+        on: path, .udp, header: header, payload, offload: .udp, options: options(for: target.address))
+    } catch {
+      stack.udp.count { $0.sndbufErrors &+= error == .wouldBlock || error == .noBuffers ? 1 : 0 }
+      throw noteBusy(error)
+    }
+    stack.udp.count { $0.outDatagrams &+= 1 }
+    if path.destination.v4?.isMulticast == true && loopsMulticast { loopBack(payload, target, from: path) }
+  }
+
+  /// Members on this host get multicast datagrams too (IP_MULTICAST_LOOP).
+  private func loopBack(_ payload: RawSpan, _ target: Endpoint, from path: Path) {
+    guard let group = target.address.v4, path.interface.isMember(of: group) else { return }
+    stack.udp.deliverCopy(
+      payload, from: Endpoint(path.source, local.port), to: target, on: path.interface, tos: tos, ttl: multicastTTL)
+  }
+
+  // MARK: Groups
+
+  /// Receives datagrams to `group` that come in on `interface` (IP_ADD_MEMBERSHIP).
+  ///
+  /// - Throws: ``NetworkError/invalidArgument`` if it is not a group, ``NetworkError/addressInUse`` if it is joined
+  ///   already, ``NetworkError/noBuffers`` beyond 20 groups (Linux's `igmp_max_memberships`).
+  public func join(_ group: IPv4Address, on interface: NetworkInterface) throws(NetworkError) {
+    guard group.isMulticast else { throw .invalidArgument }
+    guard !groups.contains(where: { $0.group == group && $0.interface === interface }) else { throw .addressInUse }
+    guard groups.count < 20 else { throw .noBuffers }
+    groups.append((group, interface))
+    interface.join(group)
+  }
+
+  /// - Throws: ``NetworkError/addressNotAvailable`` if the group is not joined there.
+  public func leave(_ group: IPv4Address, on interface: NetworkInterface) throws(NetworkError) {
+    guard let place = groups.firstIndex(where: { $0.group == group && $0.interface === interface }) else {
+      throw .addressNotAvailable
+    }
+    groups.remove(at: place)
+    interface.leave(group)
+  }
+
+  // MARK: Matching
+
+  func accepts(group: IPv4Address) -> Bool {
+    !group.isMulticast || groups.contains { $0.group == group } || group == IPv4Address(224, 0, 0, 1)
+  }
+
+  /// True if a bind to `other` would get the same datagrams.
+  func overlaps(_ other: Endpoint, _ interface: NetworkInterface?) -> Bool {
+    guard local.port == other.port else { return false }
+    if let mine = boundInterface, let interface, mine !== interface { return false }
+    return local.address.isUnspecified || other.address.isUnspecified || local.address == other.address
+  }
+
+  /// How well the endpoint fits a datagram (Linux's `compute_score`); nil: not at all.
+  func score(_ record: ReceivedDatagram, _ interface: NetworkInterface) -> Int? {
+    var score = 0
+    if !local.address.isUnspecified {
+      guard local.address == record.destination else { return nil }
+      score += 4
+    }
+    if let remote {
+      guard remote == record.source else { return nil }
+      score += 8
+    }
+    if let boundInterface {
+      guard boundInterface === interface else { return nil }
+      score += 4
+    }
+    return score
+  }
+
+  override func unregister() {
+    for (group, interface) in groups { interface.leave(group) }
+    groups = []
+    if local.port != 0 { stack.udp.remove(self) }
+  }
+}
+
+extension UDPLayer {
+  /// Delivers a multicast datagram of this host to its own members.
+  func deliverCopy(
+    _ payload: RawSpan, from source: Endpoint, to destination: Endpoint, on interface: NetworkInterface, tos: UInt8,
+    ttl: UInt8
+  ) {
+    guard let group = destination.address.v4 else { return }
+    let record = ReceivedDatagram(
+      source: source, destination: destination.address, interfaceIndex: interface.index, length: payload.byteCount,
+      tos: tos, ttl: ttl, time: stack.loop.now)
+    for endpoint in endpoints
+    where endpoint.local.port == destination.port && endpoint.score(record, interface) != nil
+      && endpoint.accepts(group: group)
+    {
+      let wasTaken = endpoint.deliver(record, payload)
+      count { counters in
+        if wasTaken { counters.inDatagrams &+= 1 } else { counters.rcvbufErrors &+= 1 }
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import EventLoop
+import Events
+import Packets
+
+/// What UDP did, with the names of `/proc/net/snmp` (RFC 4113).
+public struct UDPCounters: Sendable, Equatable {
+  public var inDatagrams: UInt64 = 0
+  public var noPorts: UInt64 = 0
+  public var inErrors: UInt64 = 0
+  public var outDatagrams: UInt64 = 0
+  public var rcvbufErrors: UInt64 = 0
+  public var sndbufErrors: UInt64 = 0
+  public var inCsumErrors: UInt64 = 0
+
+  public init() {}
+}
+
+/// The User Datagram Protocol (RFC 768, RFC 1122 4.1): finds the endpoint of a datagram as Linux does, by the best match
+/// of remote endpoint, local address and interface.
+public final class UDPLayer {
+  unowned let stack: NetworkStack
+  private var ports: [UInt16: [UDPEndpoint]] = [:]
+  private var counts = UDPCounters()
+
+  init(stack: NetworkStack) { self.stack = stack }
+
+  public var counters: UDPCounters { counts }
+
+  /// A new endpoint, not bound and not connected.
+  public func open() -> UDPEndpoint { UDPEndpoint(stack: stack) }
+
+  /// All bound endpoints, in order of port.
+  public var endpoints: [UDPEndpoint] { ports.keys.sorted().flatMap { ports[$0] ?? [] } }
+
+  func count(_ change: (inout UDPCounters) -> Void) { change(&counts) }
+
+  func transmitReady() {
+    for endpoint in endpoints { endpoint.transmitReady() }
+  }
+
+  // MARK: Ports
+
+  /// Enters `endpoint` under `wanted`; port 0: an ephemeral one, random as RFC 6056 3.3.1 wants it.
+  func bind(_ endpoint: UDPEndpoint, to wanted: Endpoint) throws(NetworkError) -> Endpoint {
+    var bound = wanted
+    if wanted.port == 0 {
+      let range = stack.configuration.ephemeralPorts
+      let count = Int(range.upperBound - range.lowerBound) + 1
+      let start = Int(stack.random.uniform(0...Int64(count - 1)))
+      var found = false
+      for step in 0..<count {
+        bound.port = range.lowerBound + UInt16((start + step) % count)
+        // Ephemeral ports are never shared, whatever the options say.
+        if !(ports[bound.port] ?? []).contains(where: { $0.overlaps(bound, endpoint.boundInterface) }) {
+          found = true
+          break
+        }
+      }
+      guard found else { throw .addressInUse }
+    } else {
+      for other in ports[wanted.port] ?? [] where other.overlaps(wanted, endpoint.boundInterface) {
+        let shares =
+          other.reusesAddress && endpoint.reusesAddress || other.reusesPort && endpoint.reusesPort
+        guard shares else { throw .addressInUse }
+      }
+    }
+    ports[bound.port, default: []].append(endpoint)
+    return bound
+  }
+
+  func remove(_ endpoint: UDPEndpoint) {
+    let port = endpoint.local.port
+    guard var list = ports[port] else { return }
+    list.removeAll { $0 === endpoint }
+    ports[port] = list.isEmpty ? nil : list
+  }
+
+  // MARK: In
+
+  func received(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) {
+    let payload = arrival.payload
+    guard let header = UDPHeader(payload) else {
+      counts.inErrors &+= 1
+      return interface.reportDrop(.udp, "UDP header", length: payload.byteCount)
+    }
+    guard
+      arrival.isChecksumVerified || header.checksum == 0
+        || header.isChecksumValid(
+          InternetChecksum(
+            source: arrival.source, destination: arrival.destination, protocol: .udp, length: header.length))
+    else {
+      counts.inCsumErrors &+= 1
+      counts.inErrors &+= 1
+      return interface.reportDrop(.udp, "UDP checksum", length: payload.byteCount)
+    }
+    let record = ReceivedDatagram(
+      source: Endpoint(arrival.source, header.sourcePort), destination: IPAddress(arrival.destination),
+      interfaceIndex: interface.index, length: header.length - UDPField.headerLength, tos: arrival.tos,
+      ttl: arrival.ttl, time: stack.loop.now)
+    if arrival.isGroup {
+      // Everybody who matches gets a copy (Linux's `__udp4_lib_mcast_deliver`).
+      var taken = false
+      for endpoint in ports[header.destinationPort] ?? []
+      where endpoint.score(record, interface) != nil && endpoint.accepts(group: arrival.destination) {
+        taken = true
+        deliver(record, header.payload, to: endpoint)
+      }
+      if !taken { counts.noPorts &+= 1 }
+      return
+    }
+    guard let endpoint = endpoint(for: record, port: header.destinationPort, interface) else {
+      counts.noPorts &+= 1
+      interface.reportDrop(.udp, "no endpoint on port \(header.destinationPort)", length: payload.byteCount)
+      stack.icmp.sendError(.portUnreachable, about: arrival)
+      return
+    }
+    deliver(record, header.payload, to: endpoint)
+  }
+
+  private func endpoint(for record: ReceivedDatagram, port: UInt16, _ interface: NetworkInterface) -> UDPEndpoint? {
+    guard let list = ports[port] else { return nil }
+    var best: UDPEndpoint?
+    var bestScore = -1
+    var sharers = 0
+    // The latest of equals wins, as at the head of Linux's hash chains.
+    for endpoint in list {
+      guard let score = endpoint.score(record, interface) else { continue }
+      if score > bestScore || (score == bestScore && !endpoint.reusesPort) {
+        best = endpoint
+        bestScore = score
+        sharers = 1
+      } else if score == bestScore {
+        sharers += 1
+      }
+    }
+    guard sharers > 1, best?.reusesPort == true else { return best }
+    return sharer(list, record, interface, bestScore, count: sharers)
+  }
+
+  /// Endpoints that share a port by SO_REUSEPORT each get a part of the flows.
+  private func sharer(
+    _ list: [UDPEndpoint], _ record: ReceivedDatagram, _ interface: NetworkInterface, _ score: Int, count: Int
+  ) -> UDPEndpoint? {
+    let flow = (record.source.address.low ^ UInt64(record.source.port) << 32) &* 0x9E37_79B9_7F4A_7C15
+    var left = Int(flow >> 33) % count
+    for endpoint in list where endpoint.score(record, interface) == score {
+      if left == 0 { return endpoint }
+      left -= 1
+    }
+    return nil
+  }
+
+  private func deliver(_ record: ReceivedDatagram, _ payload: RawSpan, to endpoint: UDPEndpoint) {
+    if endpoint.deliver(record, payload) {
+      counts.inDatagrams &+= 1
+    } else {
+      counts.rcvbufErrors &+= 1
+      counts.inErrors &+= 1
+      if stack.tap.isOn {
+        stack.tap.emit(.udp, .dropped(reason: "receive queue of port \(endpoint.local.port)", length: record.length))
+      }
+    }
+  }
+
+  /// An ICMP error about a datagram that went from `local` to `remote`.
+  func pathError(_ error: NetworkError, isFatal: Bool, local: Endpoint, remote: Endpoint) {
+    for endpoint in ports[local.port] ?? []
+    where (endpoint.local.address.isUnspecified || endpoint.local.address == local.address)
+      && (endpoint.remote == nil || endpoint.remote == remote)
+    {
+      if case .packetTooBig(let mtu) = error { endpoint.lowerPathMTU(mtu) }
+      guard endpoint.receivesErrors || (isFatal && endpoint.remote != nil) else { continue }
+      endpoint.report(error)
+    }
+  }
+}
