@@ -187,7 +187,7 @@ public final class NetworkInterface {
 
   private func describe(_ frame: RawSpan, direction: String) {
     tap.emit(
-      .ethernet, .frame(direction: direction, length: frame.byteCount, summary: frameSummary(frame)))
+      .ethernet, .frame(direction: direction, length: frame.byteCount, summary: FrameDescription.describe(frame)))
   }
 
   func reportDrop(_ layer: EventLayer, _ reason: String, length: Int) {

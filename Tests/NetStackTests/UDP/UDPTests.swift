@@ -1,0 +1,54 @@
+import EventLoop
+import Link
+import NetStack
+import Packets
+import Testing
+
+@Suite("UDP")
+struct UDPTests {
+  @Test(
+    "a datagram reaches the endpoint on the other host and an answer comes back",
+    arguments: [
+      DeviceFeatures([]), [.transmitChecksum], [.transmitChecksum, .receiveChecksum],
+    ])
+  func echo(features: DeviceFeatures) throws {
+    let network = TestNetwork()
+    let a = network.addHost("10.0.0.1/24", features: features)
+    let b = network.addHost("10.0.0.2/24")
+    let server = b.stack.udp.open()
+    try server.bind(to: Endpoint(IPv4Address.any, 7))
+    let client = a.stack.udp.open()
+    try client.connect(to: Endpoint(b.address, 7))
+    try client.send("ping")
+    network.advance(.seconds(1))
+    let (record, data) = try #require(server.receive())
+    #expect(data == Array("ping".utf8))
+    #expect(record.source == client.local)
+    #expect(record.destination == b.address)
+    try server.send("pong", to: record.source)
+    network.advance(.seconds(1))
+    let answer = try #require(client.receive())
+    #expect(answer.1 == Array("pong".utf8))
+    #expect(a.device.buffersInUse == 0 && b.device.buffersInUse == 0)
+    #expect(a.stack.udp.counters.inCsumErrors == 0 && b.stack.udp.counters.inCsumErrors == 0)
+  }
+
+  @Test("own addresses are reached over lo, without a frame on the cable")
+  func ownAddress() throws {
+    let network = TestNetwork()
+    let a = network.addHost("10.0.0.1/24")
+    network.advance(.seconds(1))
+    let before = network.frameCount
+    let server = a.stack.udp.open()
+    try server.bind(to: Endpoint(IPv4Address.any, 7))
+    let client = a.stack.udp.open()
+    for target in [IPAddress(.loopback), a.address, IPAddress(IPv4Address(127, 1, 2, 3))] {
+      try client.send("x", to: Endpoint(target, 7))
+      network.advance(.milliseconds(1))
+      let (record, _) = try #require(server.receive())
+      #expect(record.source.address == target)
+      #expect(record.interfaceIndex == a.stack.loopback.index)
+    }
+    #expect(network.frameCount == before)
+  }
+}
