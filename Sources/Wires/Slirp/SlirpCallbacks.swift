@@ -1,0 +1,66 @@
+import CSlirp
+import EventLoop
+import Glibc
+
+private func network(_ opaque: UnsafeMutableRawPointer?) -> SlirpNetwork {
+  Unmanaged<SlirpNetwork>.fromOpaque(opaque!).takeUnretainedValue()
+}
+
+/// libslirp's view of a ``SlirpNetwork``: C functions with the network as their opaque argument.
+extension SlirpNetwork {
+  static let addCallback: SlirpAddPollCb = { descriptor, events, opaque in
+    let network = network(opaque)
+    return network.descriptors.add(descriptor, network.wantedNow(events))
+  }
+
+  static let eventsCallback: SlirpGetREventsCb = { index, opaque in network(opaque).descriptors.events(at: index) }
+
+  /// The callbacks, in memory of their own: libslirp keeps the pointer.
+  static func makeCallbacks() -> UnsafeMutablePointer<SlirpCb> {
+    var callbacks = SlirpCb()
+    callbacks.send_packet = { bytes, length, opaque in
+      guard let bytes, length > 0 else { return 0 }
+      network(opaque).output(RawSpan(_unsafeStart: bytes, byteCount: length))
+      return length
+    }
+    callbacks.guest_error = { message, opaque in
+      network(opaque).complain(message.map { String(cString: $0) } ?? "guest error")
+    }
+    callbacks.clock_get_ns = { network($0).clock }
+    callbacks.timer_new_opaque = { id, argument, opaque in network(opaque).makeTimer(id, argument) }
+    callbacks.timer_free = { timer, opaque in
+      if let timer { network(opaque).timers[timer] = nil }
+    }
+    callbacks.timer_mod = { timer, milliseconds, opaque in
+      if let timer { network(opaque).arm(timer, milliseconds) }
+    }
+    // A new descriptor may have the number of an old one.
+    callbacks.register_poll_fd = { descriptor, opaque in network(opaque).descriptors.forget(descriptor) }
+    callbacks.unregister_poll_fd = { descriptor, opaque in network(opaque).descriptors.forget(descriptor) }
+    callbacks.notify = { network($0).notify() }
+    callbacks.init_completed = { _, _ in }
+    let memory = UnsafeMutablePointer<SlirpCb>.allocate(capacity: 1)
+    memory.initialize(to: callbacks)
+    return memory
+  }
+
+  private func makeTimer(_ id: SlirpTimerId, _ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
+    let timer = SlirpTimer(id: id, argument: argument)
+    timer.timer = LoopTimer(on: loop) { [weak self, weak timer] in
+      if let timer { self?.fire(timer) }
+    }
+    let identity = Unmanaged.passUnretained(timer).toOpaque()
+    timers[identity] = timer
+    return identity
+  }
+
+  /// `milliseconds`: absolute, by ``clock``.
+  private func arm(_ identity: UnsafeMutableRawPointer, _ milliseconds: Int64) {
+    let (nanoseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+    guard !overflow else { return }
+    timers[identity]?.timer.arm(at: Instant(nanoseconds: nanoseconds - loop.epochNanoseconds))
+  }
+}
+
+/// The text of an errno.
+func systemMessage(_ code: Int32) -> String { String(cString: strerror(code)) }
