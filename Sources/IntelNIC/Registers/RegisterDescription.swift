@@ -1,5 +1,5 @@
 /// What kind of thing a register is: dispatch in a model, colour in a dump.
-public enum RegisterBehaviour: UInt8, Sendable, CaseIterable {
+public enum RegisterBehaviour: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   /// Plain storage: reads give what the readable bits hold, writes change the writable bits.
   case storage
   case control, status, extendedControl

@@ -1,0 +1,108 @@
+import EventLoop
+import Events
+import IntelNIC
+import Machine
+
+/// CTRL, CTRL_EXT, STATUS and the resets (manual sections 13.4.1, 13.4.2, 13.4.6 and chapter 14).
+extension Intel8254x {
+  func writeControl(_ value: UInt32, changed: UInt32) {
+    var control = DeviceControl(rawValue: value)
+    if control.phyReset {
+      control.phyReset = false
+      store(control.rawValue, Register.deviceControl)
+      resetPHY()
+    }
+    if control.reset {
+      loadReset(bus: false)
+      return
+    }
+    store(control.rawValue, Register.deviceControl)
+    updateStatus()
+    if control.transmitFlowControl || control.receiveFlowControl || !isPaused { return }
+    // Flow control was taken away while paused.
+    pauseEnded()
+  }
+
+  func writeExtendedControl(_ value: UInt32) {
+    var control = ExtendedDeviceControl(rawValue: value)
+    if control.eepromReset {
+      control.eepromReset = false
+      loadAddress()
+    }
+    control.checkSpeed = false
+    store(control.rawValue, Register.extendedDeviceControl)
+  }
+
+  /// Every register to its reset value. The PHY, its link and the wake-up registers survive a reset by CTRL.RST; a bus
+  /// reset spares nothing (section 14.2).
+  func loadReset(bus: Bool) {
+    count.resets &+= 1
+    timers?.cancelModeration()
+    assembly.abandon()
+    isStalled = false
+    isPaused = false
+    for row in dispatch.table.rows where bus || !Self.survivesDeviceReset(row) {
+      for offset in row.offsets { store(row.reset, offset) }
+    }
+    var control = EEPROMControl(rawValue: load(Register.eepromControl))
+    control.is256Words = eeprom.words.count > 64
+    control.dataOut = true
+    store(control.rawValue, Register.eepromControl)
+    eeprom.deselect()
+    loadAddress()
+    lastInterrupt = Instant(nanoseconds: .min / 2)
+    updateInterruptPin()
+    if bus {
+      ioAddress = 0
+      store(phy.hasCarrier ? 1 : 0, Register.wakeUpControl)
+      resetPHY()
+    }
+    updateLoopback()
+    updateStatus()
+  }
+
+  /// Wake-up registers stand on auxiliary power; the packet buffer and the filter tables are memories without reset.
+  private static func survivesDeviceReset(_ row: RegisterDescription) -> Bool {
+    row.section.hasPrefix("13.6.") || row.behaviour == .packetBuffer
+  }
+
+  /// RAL0 and RAH0 from words 0...2 of the EEPROM, valid if its signature and checksum are right (section 5.6).
+  func loadAddress() {
+    let words = eeprom.words
+    store(UInt32(words[0]) | UInt32(words[1]) << 16, Register.receiveAddressLow)
+    var high = ReceiveAddressHigh()
+    high.address = UInt32(words[2])
+    high.valid = true
+    store(high.rawValue, Register.receiveAddressHigh)
+  }
+
+  /// STATUS from CTRL, PHY and flow control. A change of the link raises LSC.
+  func updateStatus() {
+    let control = DeviceControl(rawValue: load(Register.deviceControl))
+    let old = DeviceStatus(rawValue: load(Register.deviceStatus))
+    var status = DeviceStatus()
+    status.linkUp = control.setLinkUp && phy.isLinkUp
+    status.fullDuplex = control.forceDuplex ? control.fullDuplex : phy.isFullDuplex
+    status.speed = control.forceSpeed ? control.speed : phy.speed
+    status.autoDetectedSpeed = phy.speed
+    status.transmissionPaused = isPaused
+    status.bus64Bit = controller == .i82545EM
+    status.bus66MHz = true
+    store(status.rawValue, Register.deviceStatus)
+    guard status.linkUp != old.linkUp else { return }
+    if tap.isOn {
+      tap.emit(
+        .model,
+        .stateChange(object: "\(name) link", from: old.linkUp ? "up" : "down", to: status.linkUp ? "up" : "down"))
+    }
+    linkChanged()
+    raise(.linkStatusChange)
+    if status.linkUp {
+      transmit()
+      if isHolding { offerReceiveRoom() }
+    }
+  }
+
+  /// True in a power state of D1 or deeper: neither ring works, wake-up filters do.
+  var isSleeping: Bool { configuration.get(powerManagement + 4, size: 1) & 3 != 0 }
+}

@@ -1,0 +1,30 @@
+import Memory
+
+/// The memory in which frames are put together that do not lie ready in one piece: allocated once for a controller.
+@safe final class FrameScratch {
+  /// Largest frame of the family without FCS and VLAN tag, bytes (manual section 13.4.22, LPE).
+  static let largestFrame = 16_384
+  /// Free bytes in front of a frame, for a VLAN tag.
+  static let headroom = 16
+  static let byteCount = headroom + largestFrame + 48
+
+  /// A frame to be sent starts at ``headroom``.
+  let transmit: MemoryWindow
+  /// The headers of a segmentation, as the guest wrote them.
+  let header: MemoryWindow
+  /// A received frame that is padded, stripped or extended.
+  let receive: MemoryWindow
+  private let memory: UnsafeMutableRawPointer
+
+  init() {
+    let total = 2 * Self.byteCount + 256
+    unsafe memory = .allocate(byteCount: total, alignment: 64)
+    let all = unsafe MemoryWindow(memory, count: total)
+    all.fill(0, at: 0, count: total)
+    transmit = all.slice(0, Self.byteCount)
+    receive = all.slice(Self.byteCount, Self.byteCount)
+    header = all.slice(2 * Self.byteCount, 256)
+  }
+
+  deinit { unsafe memory.deallocate() }
+}

@@ -1,0 +1,188 @@
+import EventLoop
+import Events
+import IntelNIC
+import Link
+import Machine
+import Memory
+import Packets
+
+/// An 82540EM or 82545EM: one port of Intel's PCI/PCI-X gigabit family, on the bus a ``PCIFunction``, on its cable a
+/// ``WirePort``.
+///
+/// Source: "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual"; numbers of sections in the
+/// comments are of that manual. The engines are in a file each: register access, control, EEPROM, PHY, interrupts, transmit ring,
+/// frame assembly, segmentation, checksum insertion, receive ring, filters, receive checksums, pause, wake-up and
+/// statistics.
+///
+/// Every register is stored at its own offset in `registers`, including those that reading clears, so that another
+/// process can decode it without disturbing the device.
+///
+/// Deviations from the part: frames take no time on the wire; there is no packet buffer between wire and rings, so the
+/// FIFO registers are plain storage, and thresholds that only shape bus traffic (RXDCTL, TXDCTL) have no effect but
+/// TXD_LOW; with ``Options/lossless`` a frame without free descriptors stays with the wire instead of being lost.
+public final class Intel8254x: PCIFunction, WirePort {
+  /// How the model behaves where the part leaves a choice.
+  public struct Options: Sendable {
+    /// A frame that finds no free descriptors stays with the wire until there are some. False: it is lost and counted in
+    /// MPC and RNBC, with an RXO interrupt, as in a part whose FIFO is full.
+    public var lossless = true
+    /// How long auto-negotiation takes.
+    public var negotiation = TimeSpan.milliseconds(20)
+    /// Frames and descriptors that one pass over the transmit ring handles before other work of the loop comes first.
+    public var transmitBudget = 4096
+
+    public init() {}
+  }
+
+  public let name: String
+  public let controller: IntelController
+  public let configuration: ConfigurationSpace
+  /// The register file: 128 KiB.
+  let registers: MemoryWindow
+  let options: Options
+  let loop: any EventLoop
+  let tap: EventTap
+  let dispatch: RegisterDispatch
+
+  weak var slot: (any FunctionSlot)?
+  var dma = DMASpace()
+  var count = Intel8254xCounters()
+  var powerManagement = 0
+
+  /// The cable. Set by ``plug(into:)``.
+  var cable: (any Wire)?
+
+  // Interrupts.
+  var pinAsserted = false
+  var lastInterrupt = Instant(nanoseconds: .min / 2)
+  var timers: Timers?
+
+  // EEPROM and PHY.
+  var eeprom: MicrowireEEPROM
+  var phy: PHY
+  var ioAddress: UInt32 = 0
+
+  // Transmit side.
+  var isTransmitting = false
+  /// The wire refused a frame; ``wireIsReady()`` continues.
+  var isStalled = false
+  /// The wire said that it is ready while a frame was being given to it.
+  var wasReadied = false
+  /// The link partner's pause frame has not run out.
+  var isPaused = false
+  var assembly = TransmitAssembly()
+  let scratch: FrameScratch
+
+  // Receive side.
+  var isReceiving = false
+  /// What ``receive(_:)`` says about a frame that found no room.
+  var lastVerdict = true
+  /// A frame was left with the wire.
+  var isHolding = false
+  /// Frames go from the transmit side to the receive side instead of the wire.
+  var isLooping = false
+  let frameCheck = CRC32()
+
+  /// A controller that is not plugged in yet.
+  ///
+  /// - Parameters:
+  ///   - controller: 82540EM or 82545EM.
+  ///   - address: the MAC address in the EEPROM.
+  ///   - registers: 128 KiB for the register file; it outlives the model.
+  ///   - name: for events.
+  public init(
+    _ controller: IntelController, address: MACAddress, loop: any EventLoop, tap: EventTap, registers: MemoryWindow,
+    name: String, options: Options = Options()
+  ) throws(MachineError) {
+    precondition(controller.is8254x, "\(controller) is not of the 8254x family")
+    precondition(registers.count >= Intel8254xBAR.memoryByteCount)
+    precondition(address.rawValue != 0 && !address.isGroup)
+    self.controller = controller
+    self.loop = loop
+    self.tap = tap
+    self.registers = registers.slice(0, Intel8254xBAR.memoryByteCount)
+    self.name = name
+    self.options = options
+    dispatch = RegisterDispatch(.family8254x)
+    let large = controller == .i82545EM
+    let bytes = (address[0], address[1], address[2], address[3], address[4], address[5])
+    let words = large ? 256 : 64
+    eeprom = MicrowireEEPROM(
+      words: EEPROMLayout.image(address: bytes, controller: controller, words: words), addressBits: large ? 8 : 6)
+    phy = PHY()
+    scratch = FrameScratch()
+    configuration = ConfigurationSpace(
+      vendor: IntelPCI.vendor, device: controller.rawValue, classCode: IntelPCI.classCode,
+      revision: controller.revision, subsystemVendor: IntelPCI.vendor, subsystem: 0x001E, interruptPin: 1)
+    try configuration.addBAR(
+      Intel8254xBAR.memory, .memory32(prefetchable: false), byteCount: UInt64(Intel8254xBAR.memoryByteCount))
+    try configuration.addBAR(Intel8254xBAR.io, .io, byteCount: UInt64(Intel8254xBAR.ioByteCount))
+    // D0, D3hot and D3cold can signal PME (manual section 4.1.3.1).
+    powerManagement = try configuration.addPowerManagement(pmeSupport: 0b11001, at: 0xDC)
+    configuration.set(0xFF, at: PCIRegister.minimumGrant, size: 1)
+    timers = Timers(self)
+    loadReset(bus: true)
+  }
+
+  /// What the model did so far.
+  public var counters: Intel8254xCounters { count }
+
+  /// The words of the EEPROM as they are now.
+  public var eepromWords: [UInt16] { eeprom.words }
+
+  /// True if the MAC and the PHY have a link (STATUS.LU).
+  public var isLinkUp: Bool { DeviceStatus(rawValue: load(Register.deviceStatus)).linkUp }
+
+  /// Plugs a cable in (or, with nil, out). The wire is owned by this model, which becomes its port.
+  public func plug(into wire: (any Wire)?) {
+    if let old = cable, old.port === self { old.port = nil }
+    cable = wire
+    wire?.port = self
+    isStalled = false
+    isHolding = false
+    carrierChanged()
+  }
+
+  // MARK: PCIFunction
+
+  public func attached(to slot: any FunctionSlot) {
+    self.slot = slot
+    dma = slot.dma
+    slot.setInterruptPin(pinAsserted)
+  }
+
+  public func reset() {
+    loadReset(bus: true)
+  }
+
+  public func configurationWritten(offset: Int, size: Int) {
+    // Bus mastering or the power state may have come back: go on with what waited for it.
+    guard offset < PCIRegister.firstDeviceSpecific || offset >= powerManagement else { return }
+    synchronizePowerManagement()
+    transmit()
+    offerReceiveRoom()
+  }
+
+  // MARK: WirePort
+
+  public func wireIsReady() {
+    isStalled = false
+    transmit()
+  }
+
+  public func carrierChanged() {
+    phy.hasCarrier = cable?.hasCarrier ?? false
+    negotiateAgain()
+  }
+
+  // MARK: Registers as storage
+
+  @inline(__always) func load(_ offset: Int) -> UInt32 { registers.load(offset) }
+  @inline(__always) func store(_ value: UInt32, _ offset: Int) { registers.store(value, offset) }
+
+  /// Counts an error of the guest and tells the tap.
+  @inline(never) func refuse(_ error: GuestError) {
+    count.guestErrors[error] &+= 1
+    if tap.isOn { tap.emit(.model, .note("\(name): guest error \(error)")) }
+  }
+}

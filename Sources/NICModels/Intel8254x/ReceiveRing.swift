@@ -1,0 +1,286 @@
+import Events
+import IntelNIC
+import Machine
+import Memory
+import Packets
+
+/// The receive ring (manual sections 3.2.4 to 3.2.8).
+extension Intel8254x {
+  public func receive(_ frame: RawSpan) -> Bool {
+    // In loopback the cable is not listened to.
+    guard !isLooping else {
+      count.framesFiltered &+= 1
+      return true
+    }
+    return accept(frame)
+  }
+
+  /// A frame of our own transmit side comes back: it cannot wait.
+  func receiveLooped(_ frame: RawSpan) {
+    guard !accept(frame) else { return }
+    isHolding = false
+    miss()
+  }
+
+  /// RDT moved, the receiver was enabled, or memory came back: what was left with the wire may come.
+  func offerReceiveRoom() {
+    guard isHolding else { return }
+    isHolding = false
+    cable?.portIsReady()
+  }
+
+  /// Filters a frame and stores it. False: it is to be offered again once there are descriptors.
+  private func accept(_ frame: RawSpan) -> Bool {
+    let control = ReceiveControl(rawValue: load(Register.receiveControl))
+    let size = frame.byteCount
+    if size >= 14, load(Register.wakeUpControl) & 3 != 0 { considerWakeUp(frame) }
+    guard control.enabled, isLooping || isLinkUp, !isSleeping else { return ignore() }
+    guard size >= 14 else {
+      add(1, to: Statistic.fragmentsReceived)
+      return countIgnored(size)
+    }
+    // 1522 bytes with FCS, or 16384 with LPE; longer frames are bad ones.
+    let isLong = size > (control.longPackets ? FrameScratch.largestFrame &- 4 : 1518)
+    if isLong, !control.storeBad || size > FrameScratch.largestFrame {
+      add(1, to: Statistic.oversizeReceived)
+      return countIgnored(size)
+    }
+    let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
+    let matched = match(destination, source: frame.loadLittleEndian(6, as: UInt64.self) & 0xFFFF_FFFF_FFFF, control)
+    let type: UInt16 = frame.loadBigEndian(12)
+    if UInt32(type) == load(Register.flowControlType), size >= 18, type != 0, !acceptControl(frame, control) {
+      return countIgnored(size)
+    }
+    guard matched != .none else { return countIgnored(size) }
+
+    var status: ReceiveStatus = matched == .inexact ? [.done, .inexactFilter] : .done
+    var tag: UInt16 = 0
+    var strips = false
+    if UInt32(type) == load(Register.vlanEtherType), size >= 18 {
+      tag = frame.loadBigEndian(14)
+      guard passesVLANFilter(tag, control) else { return countIgnored(size) }
+      strips = DeviceControl(rawValue: load(Register.deviceControl)).vlanMode
+      if strips { status.insert(.vlan) } else { tag = 0 }
+    }
+    let stored = max(strips ? size &- 4 : size, 60)
+    guard control.stripCRC, !strips, stored == size else {
+      let total = control.stripCRC ? stored : stored &+ 4
+      guard let ring = room(for: total, control) else { return lastVerdict }
+      prepare(frame, strips: strips, stored: stored, withFCS: !control.stripCRC)
+      return deliver(
+        scratch.receive.bytes(0, total), frame: stored, wireLength: max(size, 60) &+ 4, destination, status, tag, ring,
+        control, isLong)
+    }
+    guard let ring = room(for: stored, control) else { return lastVerdict }
+    return deliver(
+      frame, frame: size, wireLength: size &+ 4, destination, status, tag, ring, control, isLong)
+  }
+
+  @inline(never) private func ignore() -> Bool {
+    count.framesFiltered &+= 1
+    return true
+  }
+
+  /// A frame that was on the wire, but is not for us.
+  @inline(never) private func countIgnored(_ size: Int) -> Bool {
+    add(1, to: Statistic.totalReceived)
+    add64(max(size, 60) &+ 4, to: Statistic.totalOctetsReceived)
+    return ignore()
+  }
+
+  @inline(never) private func miss() {
+    add(1, to: Statistic.missedPackets)
+    add(1, to: Statistic.totalReceived)
+    count.framesMissed &+= 1
+    raise(.receiverOverrun)
+    if tap.isOn { tap.emit(.model, .dropped(reason: "no receive descriptors", length: 0)) }
+  }
+
+  /// The ring as it stands when a frame is stored.
+  struct ReceiveRing {
+    var window: MemoryWindow
+    var entries: Int
+    var head: Int
+    var tail: Int
+    var bufferSize: Int
+    @inline(__always) var free: Int { tail >= head ? tail &- head : tail &- head &+ entries }
+  }
+
+  /// The ring, if it has room for `total` bytes. Nil: the frame is over or has to wait, see `lastVerdict`.
+  @inline(__always) private func room(for total: Int, _ control: ReceiveControl) -> ReceiveRing? {
+    let byteCount = Int(load(Register.receiveLength))
+    let entries = byteCount &>> 4
+    let head = Int(load(Register.receiveHead))
+    let tail = Int(load(Register.receiveTail))
+    let size = control.bufferByteCount
+    let free = tail >= head ? tail &- head : tail &- head &+ entries
+    guard head < entries, tail < entries, total <= size ? free > 0 : free &* size >= total else {
+      lastVerdict = refuseForWantOfRoom(entries: entries, head: head, tail: tail, size: size, total: total)
+      return nil
+    }
+    guard let window = dma.resolve(registers.load(Register.receiveBaseLow, as: UInt64.self), byteCount, .write) else {
+      lastVerdict = unreachableRing()
+      return nil
+    }
+    return ReceiveRing(window: window, entries: entries, head: head, tail: tail, bufferSize: size)
+  }
+
+  @inline(never) private func unreachableRing() -> Bool {
+    refuse(.dmaRefused)
+    count.framesMissed &+= 1
+    return true
+  }
+
+  @inline(never) private func refuseForWantOfRoom(
+    entries: Int, head: Int, tail: Int, size: Int, total: Int
+  ) -> Bool {
+    if entries > 0 {
+      guard head < entries, tail < entries else {
+        refuse(.pointerOutsideRing)
+        count.framesMissed &+= 1
+        return true
+      }
+      // No number of free descriptors would do.
+      guard (entries &- 1) &* size >= total else {
+        refuse(.receiveRingTooSmall)
+        count.framesMissed &+= 1
+        return true
+      }
+    }
+    guard options.lossless else {
+      add(1, to: Statistic.receivedWithoutBuffer)
+      miss()
+      return true
+    }
+    if !isHolding {
+      add(1, to: Statistic.receivedWithoutBuffer)
+      count.receiveStalls &+= 1
+    }
+    isHolding = true
+    return false
+  }
+
+  /// Copies a frame into the scratch memory: without its tag, padded as a sender would have, with its FCS.
+  private func prepare(_ frame: RawSpan, strips: Bool, stored: Int, withFCS: Bool) {
+    let target = scratch.receive
+    var length = frame.byteCount
+    if strips {
+      target.copy(from: frame.extracting(0..<12))
+      target.copy(from: frame.extracting(16..<length), to: 12)
+      length &-= 4
+    } else {
+      target.copy(from: frame)
+    }
+    if length < stored { target.fill(0, at: length, count: stored &- length) }
+    if withFCS { target.store(frameCheck.checksum(of: target.bytes(0, stored)), stored) }
+  }
+
+  /// Stores `bytes` in as many buffers as it takes; the first `frame` of them are the frame without FCS.
+  @inline(__always) private func deliver(
+    _ bytes: RawSpan, frame: Int, wireLength: Int, _ destination: UInt64, _ status: ReceiveStatus, _ tag: UInt16,
+    _ ring: ReceiveRing, _ control: ReceiveControl, _ isLong: Bool
+  ) -> Bool {
+    let before = ring.free
+    var verdict = ReceiveVerdict(
+      bytes.extracting(0..<frame), ReceiveChecksumControl(rawValue: load(Register.receiveChecksumControl)))
+    if isLong { verdict.errors.insert(.data) }
+    var ring = ring
+    let total = bytes.byteCount
+    let descriptor = ring.window.load(ring.head &* 16, as: ReceiveDescriptor.self)
+    // The usual case: everything fits into the first buffer.
+    if total <= ring.bufferSize, descriptor.address != 0,
+      let buffer = dma.resolve(descriptor.address, total, .write)
+    {
+      buffer.copy(from: bytes)
+      let done = ReceiveDescriptor(
+        address: descriptor.address, length: UInt16(truncatingIfNeeded: total), checksum: verdict.packetChecksum,
+        status: status.union(verdict.status).union(.endOfPacket), errors: verdict.errors, special: tag)
+      ring.window.store(done.fields, ring.head &* 16 &+ ReceiveDescriptor.lengthOffset)
+      if tap.isOn { traceReceived(ring.head, done) }
+      ring.head = ring.head &+ 1 == ring.entries ? 0 : ring.head &+ 1
+      count.receiveDescriptors &+= 1
+    } else {
+      guard scatter(bytes, status, tag, verdict, &ring) else {
+        count.framesMissed &+= 1
+        add(1, to: Statistic.missedPackets)
+        finishReceive(ring, before, [])
+        return true
+      }
+    }
+    count.framesReceived &+= 1
+    add(1, to: Statistic.totalReceived)
+    add64(wireLength, to: Statistic.totalOctetsReceived)
+    if isLong {
+      add(1, to: Statistic.oversizeReceived)
+    } else {
+      countReceived(wireLength, destination: destination)
+    }
+    let small = load(Register.receiveSmallPacketDetect)
+    finishReceive(ring, before, small != 0 && total <= Int(small) ? .smallReceivePacket : [])
+    return true
+  }
+
+  /// Moves the head and reports.
+  @inline(__always) private func finishReceive(_ ring: ReceiveRing, _ before: Int, _ extra: InterruptCauses) {
+    store(UInt32(truncatingIfNeeded: ring.head), Register.receiveHead)
+    var causes = extra
+    let after = ring.free
+    let code = Int(ReceiveControl(rawValue: load(Register.receiveControl)).minimumThreshold)
+    let threshold = ring.entries &>> (code &+ 1)
+    if before > threshold, after <= threshold { causes.insert(.receiveMinimumThreshold) }
+    if load(Register.receiveDelayTimer) == 0 { causes.insert(.receiverTimer) } else { delayReceiveInterrupt() }
+    if !causes.isEmpty { raise(causes) }
+  }
+
+  /// Stores a frame that needs several buffers, or whose first descriptor is not good. Null buffers are passed over
+  /// (section 3.2.3); a buffer out of reach ends the frame with an error. False: the frame is lost.
+  @inline(never) private func scatter(
+    _ bytes: RawSpan, _ status: ReceiveStatus, _ tag: UInt16, _ verdict: ReceiveVerdict, _ ring: inout ReceiveRing
+  ) -> Bool {
+    var place = 0
+    let total = bytes.byteCount
+    while ring.head != ring.tail {
+      let index = ring.head
+      let address = ring.window.load(index &* 16, as: UInt64.self)
+      let part = min(ring.bufferSize, total &- place)
+      var done = ReceiveDescriptor(address: address, length: 0, checksum: 0, status: .done)
+      var isOver = false
+      if address == 0 {
+        refuse(.nullReceiveBuffer)
+      } else if let buffer = dma.resolve(address, part, .write) {
+        buffer.copy(from: bytes.extracting(place..<(place &+ part)))
+        place &+= part
+        isOver = place == total
+        done = ReceiveDescriptor(
+          address: address, length: UInt16(truncatingIfNeeded: part), checksum: isOver ? verdict.packetChecksum : 0,
+          status: isOver ? status.union(verdict.status).union(.endOfPacket) : .done,
+          errors: isOver ? verdict.errors : [], special: isOver ? tag : 0)
+      } else {
+        refuse(.dmaRefused)
+        done = ReceiveDescriptor(
+          address: address, length: 0, checksum: 0, status: [.done, .endOfPacket, .ignoreChecksum], errors: .data)
+        isOver = true
+      }
+      ring.window.store(done.fields, index &* 16 &+ ReceiveDescriptor.lengthOffset)
+      if tap.isOn { traceReceived(index, done) }
+      ring.head = index &+ 1 == ring.entries ? 0 : index &+ 1
+      count.receiveDescriptors &+= 1
+      if isOver { return place == total }
+    }
+    // Null buffers used the ring up: what was stored has no end, so the last descriptor gets an error.
+    let last = ring.head == 0 ? ring.entries &- 1 : ring.head &- 1
+    let ending: ReceiveStatus = [.done, .endOfPacket, .ignoreChecksum]
+    ring.window.store(ending.rawValue, last &* 16 &+ ReceiveDescriptor.statusOffset)
+    ring.window.store(ReceiveErrors.data.rawValue, last &* 16 &+ ReceiveDescriptor.errorsOffset)
+    return false
+  }
+
+  @inline(never) private func traceReceived(_ index: Int, _ done: ReceiveDescriptor) {
+    tap.emit(
+      .model,
+      .descriptor(ring: "rx", index: index, length: done.length, status: UInt32(truncatingIfNeeded: done.fields >> 32)))
+    if done.status.contains(.endOfPacket) {
+      tap.emit(.model, .frame(direction: "rx", length: done.length, summary: name))
+    }
+  }
+}
