@@ -20,15 +20,7 @@ public final class LoopTask<Value, Failure: Error> {
   /// Asks the task to end early: its waits on the loop end with cancellation.
   public func cancel() { task?.cancel() }
 
-  /// Waits for the end of the task; returns or throws what it did. Cancelling the waiter does not cancel the task.
-  public var value: Value {
-    get async throws(Failure) {
-      await task!.value
-      return try result!.get()
-    }
-  }
-
-  /// Waits like ``value``, and cancels the task when the waiter is cancelled.
+  /// Waits for the end of the task; returns or throws what it did. When the waiter is cancelled, so is the task.
   public func join() async throws(Failure) -> Value {
     let task = task!
     await withTaskCancellationHandler {
@@ -37,6 +29,31 @@ public final class LoopTask<Value, Failure: Error> {
       task.cancel()
     }
     return try result!.get()
+  }
+}
+
+// Two getters as in the standard library's `Task`: a single one with `throws(Failure)` crashes the Swift 6.3 compiler
+// where it is called.
+
+extension LoopTask where Failure == Never {
+  /// Waits for the end of the task; returns what it did. Cancelling the waiter does not cancel the task.
+  public var value: Value {
+    get async {
+      await task!.value
+      switch result! {
+      case .success(let value): return value
+      }
+    }
+  }
+}
+
+extension LoopTask where Failure == any Error {
+  /// Waits for the end of the task; returns or throws what it did. Cancelling the waiter does not cancel the task.
+  public var value: Value {
+    get async throws {
+      await task!.value
+      return try result!.get()
+    }
   }
 }
 
