@@ -76,7 +76,7 @@ public struct TimestampResolution: RawRepresentable, Hashable, Sendable {
   public func nanoseconds(_ ticks: UInt64) -> UInt64? {
     let exponent = Int(rawValue & 0x7F)
     let wide = UInt128(ticks)
-    if rawValue & 0x80 != 0 { return UInt64(exactly: wide * 1_000_000_000 >> UInt128(exponent)) }
+    if rawValue & 0x80 != 0 { return UInt64(exactly: (wide * 1_000_000_000) >> UInt128(exponent)) }
     if exponent <= 9 { return UInt64(exactly: wide * Self.power(9 - exponent)) }
     return exponent - 9 < 20 ? UInt64(wide / Self.power(exponent - 9)) : 0
   }
