@@ -7,8 +7,6 @@ import Packets
 final class ARP {
   unowned let interface: NetworkInterface
   private var counts = ARPCounters()
-  /// Called with the sender of every packet that claims or asks for an address (RFC 5227 probes listen here).
-  var onPacket: ((ARPPacket.Fields) -> Void)?
 
   init(interface: NetworkInterface) { self.interface = interface }
 
@@ -27,7 +25,6 @@ final class ARP {
       !fields.targetAddress.isLoopback, !fields.targetAddress.isMulticast
     else { return refuse("ARP addresses", bytes) }
     if isRequest { counts.requestsReceived &+= 1 } else { counts.repliesReceived &+= 1 }
-    onPacket?(fields)
     guard fields.senderHardwareAddress != interface.hardwareAddress else { return }
 
     if isOwn(sender) {
@@ -72,15 +69,6 @@ final class ARP {
         operation: .request, senderHardwareAddress: interface.hardwareAddress, senderAddress: source,
         targetAddress: address),
       to: station ?? .broadcast)
-  }
-
-  /// Asks whether anyone has `address`, without claiming it (RFC 5227 2.1.1).
-  func probe(_ address: IPv4Address) {
-    send(
-      ARPPacket.Fields(
-        operation: .request, senderHardwareAddress: interface.hardwareAddress, senderAddress: .any,
-        targetAddress: address),
-      to: .broadcast)
   }
 
   /// Tells everybody that `address` is ours (RFC 5227 2.3).
