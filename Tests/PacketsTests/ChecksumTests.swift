@@ -40,6 +40,23 @@ struct ChecksumTests {
     }
   }
 
+  @Test("copying and adding in one pass gives the same sum and the same bytes, and nothing beyond", arguments: 0...200)
+  func copying(count: Int) {
+    var random = SplitMix(seed: UInt64(count))
+    let bytes: [UInt8] = (0..<(count + 32)).map { _ in random.byte() }
+    for start in [0, 1, 2, 3, 7, 31] {
+      var copy = [UInt8](repeating: 0xEE, count: count + 16)
+      var span = copy.mutableSpan
+      var memory = span.mutableBytes
+      var sum = InternetChecksum()
+      sum.add(copying: bytes.span.bytes.extracting(start..<(start + count)), to: &memory, at: start / 3)
+      #expect(sum.folded == model(bytes[start..<(start + count)]))
+      let end = start / 3 + count
+      #expect(copy[(start / 3)..<end] == bytes[start..<(start + count)])
+      #expect(copy[..<(start / 3)].allSatisfy { $0 == 0xEE } && copy[end...].allSatisfy { $0 == 0xEE })
+    }
+  }
+
   @Test("a large buffer of ones does not overflow the lanes")
   func large() {
     let bytes = [UInt8](repeating: 0xFF, count: 70_001)
