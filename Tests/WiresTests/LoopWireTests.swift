@@ -139,3 +139,34 @@ import Wires
     #expect(port.frames.isEmpty && port.carrierChanges == 1 && plug.counters.lostWithoutCarrier == 1)
   }
 }
+
+@Suite struct FrameQueueTests {
+  @Test("frames of every length, in any pattern of filling and draining, come out as they went in", arguments: 1...8)
+  func anyPattern(seed: UInt64) {
+    let loop = VirtualLoop(seed: seed)
+    let plug = LoopbackPlug(on: loop, frameLimit: 300)
+    let port = FrameRecorder(on: plug, capacity: 0)
+    let random = loop.random
+    var wanted: [[UInt8]] = []
+    var received: [[UInt8]] = []
+    for _ in 0..<400 {
+      for _ in 0..<random.uniform(0...40) {
+        let length = random.chance(0.1) ? random.uniform(0...20_000) : random.uniform(0...1600)
+        let frame = (0..<length).map { UInt8(truncatingIfNeeded: $0 &+ Int64(wanted.count)) }
+        wanted.append(frame)
+        port.send(frame)
+      }
+      port.capacity = Int(random.uniform(0...50))
+      received += port.takeFrames()
+      loop.advance(by: .zero)
+    }
+    port.capacity = .max
+    for _ in 0..<1000 where received.count < wanted.count {
+      received += port.takeFrames()
+      loop.advance(by: .zero)
+    }
+    received += port.takeFrames()
+    #expect(received == wanted)
+    #expect(plug.framesInFlight == 0 && port.unsent.isEmpty)
+  }
+}

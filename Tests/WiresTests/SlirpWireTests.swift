@@ -141,7 +141,7 @@ final class SlirpConnection {
   let port: FrameRecorder
   let hostSide: Int32
   private let listener: LoopbackListener
-  private let local: UInt16 = 4100
+  let local: UInt16 = 4100
   private var sequence: UInt32 = 1000
   private var expected: UInt32 = 0
 
@@ -167,6 +167,9 @@ final class SlirpConnection {
         from: local, to: listener.port, sequence: sequence, acknowledgement: expected, flags: 0x18, payload: bytes))
     sequence &+= UInt32(bytes.count)
   }
+
+  /// The host side goes away without reading what it was sent: a reset.
+  func reset() { listener.closeConnections() }
 
   func acknowledge() {
     port.send(
