@@ -39,7 +39,9 @@ public final class ConfigurationSpace {
   private let ownMemory: MemoryWindow
   /// Offset of the list's last capability; 0 while the list is empty.
   var lastCapability = 0
-  /// First byte not used by a capability.
+  /// The bytes that capabilities use.
+  var capabilityExtents: [Range<Int>] = []
+  /// Where the next capability goes if it may choose.
   var nextCapability = PCIRegister.firstDeviceSpecific
   private var count = ConfigurationCounters()
 

@@ -22,12 +22,15 @@ public final class DMASpace {
   @usableFromInline var recent: Region?
   /// Mirrors the function's Bus Master Enable bit.
   @usableFromInline var masterEnabled = false
-  private var refusedCount: UInt64 = 0
+  private var count = DMACounters()
 
   public init() {}
 
   /// Accesses refused so far.
-  public var refusals: UInt64 { refusedCount }
+  public var refusals: UInt64 { count.withoutMastering + count.outsideMemory + count.readOnly }
+
+  /// Refused accesses by reason.
+  public var counters: DMACounters { count }
 
   /// Set by the configuration space whenever the function's Bus Master Enable bit changes.
   public var isMasterEnabled: Bool {
@@ -77,8 +80,8 @@ public final class DMASpace {
   }
 
   @usableFromInline func resolveSlowly(_ address: UInt64, _ count: Int, _ access: Access) -> MemoryWindow? {
-    guard masterEnabled, count >= 0 else {
-      refusedCount += 1
+    guard masterEnabled else {
+      self.count.withoutMastering += 1
       return nil
     }
     var low = 0
@@ -87,18 +90,33 @@ public final class DMASpace {
       let middle = (low + high) / 2
       if regions[middle].start <= address { low = middle + 1 } else { high = middle }
     }
-    guard low > 0 else {
-      refusedCount += 1
+    guard low > 0, count >= 0 else {
+      self.count.outsideMemory += 1
       return nil
     }
     let region = regions[low - 1]
     let offset = address - region.start
     let size = UInt64(region.window.count)
-    guard offset < size, UInt64(count) <= size - offset, access == .read || region.writable else {
-      refusedCount += 1
+    guard offset < size, UInt64(count) <= size - offset else {
+      self.count.outsideMemory += 1
+      return nil
+    }
+    guard access == .read || region.writable else {
+      self.count.readOnly += 1
       return nil
     }
     recent = region
     return region.window.slice(Int(offset), count)
   }
+}
+
+/// DMA accesses that were refused, by reason.
+public struct DMACounters: Sendable, Equatable {
+  /// While the function's Bus Master Enable bit, or that of a bridge above it, was 0.
+  public var withoutMastering: UInt64 = 0
+  /// Not all inside one mapped region.
+  public var outsideMemory: UInt64 = 0
+  /// Writes to a read-only region.
+  public var readOnly: UInt64 = 0
+  public init() {}
 }

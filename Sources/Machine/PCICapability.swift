@@ -21,7 +21,8 @@ extension ConfigurationSpace {
     guard writeMask.count <= bytes.count, clearMask.count <= bytes.count else {
       throw .badCapability(id: id, reason: "a mask is longer than the capability")
     }
-    guard (offset..<offset + 2 + bytes.count).allSatisfy({ get($0, size: 1) == 0 }) else {
+    let extent = offset..<offset + 2 + bytes.count
+    guard !capabilityExtents.contains(where: { $0.overlaps(extent) }) else {
       throw .badCapability(id: id, reason: "offset \(offset) is taken")
     }
     set(UInt32(id), at: offset, size: 1)
@@ -33,6 +34,7 @@ extension ConfigurationSpace {
     set(UInt32(offset), at: pointer, size: 1)
     set(get(PCIRegister.status, size: 2) | UInt32(PCIStatus.capabilitiesList.rawValue), at: PCIRegister.status, size: 2)
     lastCapability = offset
+    capabilityExtents.append(extent)
     nextCapability = max(nextCapability, (offset + 2 + bytes.count + 3) & ~3)
     return offset
   }
