@@ -11,6 +11,8 @@ public final class PCISegment {
   weak var upstreamSlot: BusSlot?
   /// Sorted by device and function.
   private(set) var slots: [BusSlot] = []
+  /// Keeps the functions; slots do not, so that a function may hold its slot.
+  private var functions: [any PCIFunction] = []
 
   init(ordinal: Int) { self.ordinal = ordinal }
 
@@ -22,6 +24,7 @@ public final class PCISegment {
   }
 
   func insert(_ slot: BusSlot) {
+    functions.append(slot.function)
     let place = slots.firstIndex { ($0.device, $0.functionNumber) > (slot.device, slot.functionNumber) }
     slots.insert(slot, at: place ?? slots.count)
     let mates = slots.filter { $0.device == slot.device }
@@ -34,9 +37,9 @@ public final class BusSlot: FunctionSlot {
   public let dma: DMASpace
   let device: UInt8
   let functionNumber: UInt8
-  let function: any PCIFunction
+  unowned let function: any PCIFunction
   let configuration: ConfigurationSpace
-  unowned let segment: PCISegment
+  weak var segment: PCISegment?
   /// The line that the function's pin is wired to; nil without a pin.
   public let interruptLine: InterruptLine?
   /// Bytes of each base address register that the function answers to at present; 0 while it is not decoded.
@@ -61,7 +64,7 @@ public final class BusSlot: FunctionSlot {
     configuration = function.configuration
   }
 
-  public var address: PCIAddress { PCIAddress(bus: segment.number, device: device, function: functionNumber) }
+  public var address: PCIAddress { PCIAddress(bus: segment?.number ?? 0, device: device, function: functionNumber) }
 
   /// Times the function tried to assert a pin it does not have.
   public var refusedInterrupts: UInt64 { pinlessCount }

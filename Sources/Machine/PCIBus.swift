@@ -94,9 +94,9 @@ public final class PCIBus {
   private func wiring(pin: UInt8, device: UInt8, on segment: PCISegment) -> Int {
     var turns = Int(pin) - 1 + Int(device)
     var bus = segment
-    while let slot = bus.upstreamSlot {
+    while let slot = bus.upstreamSlot, let above = slot.segment {
       turns += Int(slot.device)
-      bus = slot.segment
+      bus = above
     }
     return Self.interruptLines[turns % 4]
   }

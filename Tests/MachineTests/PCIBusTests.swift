@@ -190,4 +190,28 @@ import Testing
     #expect(box.machine.allocator.counters.bytesInUse == 0)
     #expect(box.machine.allocator.counters.refusedFrees == 1)
   }
+
+  @Test("a machine that goes away frees its functions, even those that hold their slot")
+  func noCycle() throws {
+    final class Holder: PCIFunction {
+      let configuration = ConfigurationSpace(vendor: 0x8086, device: 1, classCode: 0x020000, interruptPin: 1)
+      var slot: (any FunctionSlot)?
+      func attached(to slot: any FunctionSlot) { self.slot = slot }
+      func read(bar: Int, offset: Int, size: Int) -> UInt64 { 0 }
+      func write(bar: Int, offset: Int, size: Int, value: UInt64) {}
+      func configurationWritten(offset: Int, size: Int) {}
+      func reset() {}
+    }
+    weak var gone: Holder?
+    weak var machine: Machine?
+    do {
+      let box = try Box()
+      let holder = Holder()
+      try box.machine.plug(holder, at: at(3), name: "holder")
+      gone = holder
+      machine = box.machine
+      #expect(gone?.slot?.address == at(3))
+    }
+    #expect(gone == nil && machine == nil)
+  }
 }
