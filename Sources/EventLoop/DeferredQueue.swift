@@ -1,7 +1,7 @@
 /// The work that a loop shall run soon, first come, first served; see ``DeferredWork``.
 public final class DeferredQueue {
   private static let waiting: Int32 = 0
-  private var pool = ListPool<DeferredWork>(lists: 1)
+  private let pool = ListPool<DeferredWork>(lists: 1)
 
   public init() {}
 

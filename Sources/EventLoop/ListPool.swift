@@ -14,53 +14,65 @@ struct ListPool<Owner: AnyObject>: ~Copyable {
     var owner: Unmanaged<Owner>?
   }
 
-  private(set) var nodes: UnsafeMutablePointer<Node>
-  private var capacity: Int
-  private var used: Int
-  /// First node that was given back, chained by `next`; -1 if there is none.
-  private var firstFree: Int32 = -1
+  private struct Block {
+    var nodes: UnsafeMutablePointer<Node>
+    var capacity: Int
+    var used: Int
+    /// First node that was given back, chained by `next`; -1 if there is none.
+    var firstFree: Int32 = -1
+  }
+
+  /// Behind a pointer, so that nothing here mutates: owners hold the pool in a `let`, and no access of the hot path pays
+  /// for a run-time check of exclusivity.
+  private let block: UnsafeMutablePointer<Block>
+
+  @inline(__always) var nodes: UnsafeMutablePointer<Node> { block.pointee.nodes }
 
   init(lists: Int) {
-    capacity = lists + 64
-    used = lists
-    nodes = .allocate(capacity: capacity)
+    let capacity = lists + 64
+    let nodes = UnsafeMutablePointer<Node>.allocate(capacity: capacity)
+    block = .allocate(capacity: 1)
+    block.initialize(to: Block(nodes: nodes, capacity: capacity, used: lists))
     for head in 0..<lists {
       (nodes + head).initialize(
         to: Node(previous: Int32(head), next: Int32(head), list: Int32(head), key: 0, owner: nil))
     }
   }
 
-  deinit { nodes.deallocate() }
+  deinit {
+    nodes.deallocate()
+    block.deallocate()
+  }
 
   /// A node on no list, for `owner`. The only call that may allocate.
-  mutating func reserve(for owner: Owner) -> Int32 {
+  func reserve(for owner: Owner) -> Int32 {
     let index: Int32
-    if firstFree >= 0 {
-      index = firstFree
-      firstFree = nodes[Int(index)].next
+    if block.pointee.firstFree >= 0 {
+      index = block.pointee.firstFree
+      block.pointee.firstFree = nodes[Int(index)].next
     } else {
-      if used == capacity { grow() }
-      index = Int32(used)
-      used += 1
+      if block.pointee.used == block.pointee.capacity { grow() }
+      index = Int32(block.pointee.used)
+      block.pointee.used += 1
     }
     (nodes + Int(index)).initialize(
       to: Node(previous: index, next: index, list: -1, key: 0, owner: .passUnretained(owner)))
     return index
   }
 
-  private mutating func grow() {
-    let larger = UnsafeMutablePointer<Node>.allocate(capacity: capacity * 2)
-    larger.moveInitialize(from: nodes, count: used)
+  private func grow() {
+    let larger = UnsafeMutablePointer<Node>.allocate(capacity: block.pointee.capacity * 2)
+    larger.moveInitialize(from: nodes, count: block.pointee.used)
     nodes.deallocate()
-    nodes = larger
-    capacity *= 2
+    block.pointee.nodes = larger
+    block.pointee.capacity *= 2
   }
 
   /// Gives back a node that is on no list.
-  mutating func giveBack(_ index: Int32) {
+  func giveBack(_ index: Int32) {
     nodes[Int(index)].owner = nil
-    nodes[Int(index)].next = firstFree
-    firstFree = index
+    nodes[Int(index)].next = block.pointee.firstFree
+    block.pointee.firstFree = index
   }
 
   /// The first member of `list`, or nil.

@@ -12,7 +12,7 @@ public final class TimerWheel {
   /// Overdue timers of the advance that is going on.
   private static let firing = overdue + 1
 
-  private var pool = ListPool<LoopTimer>(lists: levels * 64 + 2)
+  private let pool = ListPool<LoopTimer>(lists: levels * 64 + 2)
   /// A bit for each slot of a level that holds a timer.
   private let occupied: UnsafeMutablePointer<UInt64>
   /// A bit for each level that holds a timer.
@@ -26,8 +26,7 @@ public final class TimerWheel {
   private var earliestIsExact = true
   private var isAdvancing = false
 
-  /// Timers that are armed at present.
-  public private(set) var armedCount = 0
+  private var armed = 0
 
   public init() {
     occupied = .allocate(capacity: Self.levels)
@@ -36,9 +35,12 @@ public final class TimerWheel {
 
   deinit { occupied.deallocate() }
 
+  /// Timers that are armed at present.
+  public var armedCount: Int { armed }
+
   /// When the next timer is due: nil if none is armed; the present if one was armed for the past.
   public var nextDeadline: Instant? {
-    if armedCount == 0 { return nil }
+    if armed == 0 { return nil }
     if !pool.isEmpty(Self.overdue) { return Instant(nanoseconds: horizon) }
     if !earliestIsExact {
       let level = occupiedLevels.trailingZeroBitCount
@@ -113,7 +115,7 @@ public final class TimerWheel {
   }
 
   private func refreshEarliest() {
-    if armedCount == 0 {
+    if armed == 0 {
       earliest = .max
       earliestIsExact = true
     } else if !pool.isEmpty(Self.overdue) {
@@ -145,7 +147,7 @@ public final class TimerWheel {
     if isArmed(index) { remove(index) }
     if deadline == .max { return }
     pool.nodes[Int(index)].key = deadline
-    armedCount &+= 1
+    armed &+= 1
     if deadline < earliest {
       earliest = deadline
       earliestIsExact = true
@@ -166,7 +168,7 @@ public final class TimerWheel {
   @inline(__always) private func remove(_ index: Int32) {
     if pool.nodes[Int(index)].key == earliest { earliestIsExact = false }
     unlink(index)
-    armedCount &-= 1
+    armed &-= 1
   }
 
   @inline(__always) private func insert(_ index: Int32, deadline: Int64) {
