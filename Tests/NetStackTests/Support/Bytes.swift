@@ -12,6 +12,12 @@ extension UDPEndpoint {
   }
 }
 
+extension ICMPEndpoint {
+  func send(_ message: [UInt8], to destination: IPAddress) throws(NetworkError) {
+    try send(message.span.bytes, to: destination)
+  }
+}
+
 /// `count` bytes that differ from place to place.
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
   (0..<count).map { UInt8(truncatingIfNeeded: ($0 &+ seed) &* 31 &+ ($0 &+ seed) >> 8) }

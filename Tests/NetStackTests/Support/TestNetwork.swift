@@ -29,6 +29,8 @@ final class TestNetwork {
   let loop: VirtualLoop
   let tap: EventTap
   private(set) var hosts: [TestHost] = []
+  /// Everything on the cable: the devices of ``hosts`` and of stations.
+  private var devices: [TestDevice] = []
   /// Called for every frame before it travels.
   var disturb: ((inout Flight) -> Void)?
   var latency = TimeSpan.microseconds(50)
@@ -56,13 +58,20 @@ final class TestNetwork {
     _ address: String? = nil, features: DeviceFeatures = [], mtu: Int = 1500, buffers: Int = 256,
     configuration: StackConfiguration = .init()
   ) -> TestHost {
-    let device = TestDevice(
-      network: self, mac: MACAddress(rawValue: 0x5254_0000_0001 + UInt64(hosts.count)), features: features, mtu: mtu,
-      buffers: buffers)
+    let device = addDevice(features: features, mtu: mtu, buffers: buffers)
     let host = TestHost(device, configuration: configuration)
     hosts.append(host)
     if let address { host.interface.add(IPv4Subnet(address)!) }
     return host
+  }
+
+  /// A device on the cable that nobody owns yet.
+  func addDevice(features: DeviceFeatures = [], mtu: Int = 1500, buffers: Int = 256) -> TestDevice {
+    let device = TestDevice(
+      network: self, mac: MACAddress(rawValue: 0x5254_0000_0001 + UInt64(devices.count)), features: features, mtu: mtu,
+      buffers: buffers)
+    devices.append(device)
+    return device
   }
 
   func advance(_ span: TimeSpan) { loop.advance(by: span) }
@@ -105,8 +114,8 @@ final class TestNetwork {
       switch what {
       case .transmitted(let device, let token): device.transmitted(token)
       case .arrival(let sender, let bytes):
-        for host in hosts where host.device !== sender && host.device.receive(bytes) {
-          if !receivers.contains(where: { $0 === host.device }) { receivers.append(host.device) }
+        for device in devices where device !== sender && device.receive(bytes) {
+          if !receivers.contains(where: { $0 === device }) { receivers.append(device) }
         }
       }
     }
