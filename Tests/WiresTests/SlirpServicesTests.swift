@@ -187,6 +187,21 @@ enum LoopbackClient {
     try bench.loop.run { try await bench.loop.sleep(for: .milliseconds(5)) }
   }
 
+  @Test("a port may close the wire from inside a delivery, whether libslirp is on the call stack or not")
+  func closingInsideDelivery() throws {
+    let bench = try SlirpBench()
+    let connection = try SlirpConnection(bench)
+    bench.port.onFrame = { [unowned bench] _ in bench.wire.close() }
+    #expect(write(connection.hostSide, [1, 2, 3], 3) == 3)
+    #expect(try bench.run { !bench.wire.hasCarrier })
+
+    let other = try SlirpBench()
+    other.port.onFrame = { [unowned other] _ in other.wire.close() }
+    other.port.send(SlirpBench.arp(for: SlirpBench.host))
+    #expect(try other.run { !other.wire.hasCarrier })
+    #expect(other.wire.framesInFlight == 0)
+  }
+
   @Test("settings out of range are refused by name")
   func settings() throws {
     var small = SlirpSettings()

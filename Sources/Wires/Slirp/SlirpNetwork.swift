@@ -30,6 +30,8 @@ final class SlirpNetwork {
   private var tick: LoopTimer!
   /// libslirp is on the call stack.
   private var isInside = false
+  /// The owner closed the network from inside a delivery.
+  private var closesLater = false
   /// Frames may go to the port straight away: libslirp was not entered by the port.
   private var mayDeliver = false
   private var portRefused = false
@@ -67,9 +69,18 @@ final class SlirpNetwork {
 
   var framesInFlight: Int { outgoing.count + incoming.count }
 
+  /// False as soon as ``close()`` was called.
+  var isOpen: Bool { slirp != nil && !closesLater }
+
+  /// Ends libslirp; once it has returned, if it is on the call stack.
   func close() {
     guard let slirp else { return }
+    if isInside {
+      closesLater = true
+      return
+    }
     self.slirp = nil
+    closesLater = false
     work.cancel()
     tick.cancel()
     isInside = true
@@ -87,7 +98,7 @@ final class SlirpNetwork {
   // MARK: From the port
 
   func send(_ frame: RawSpan) -> Bool {
-    guard slirp != nil else { return true }
+    guard isOpen else { return true }
     if let fault = check.fault(in: frame) {
       refuse(fault, frame.byteCount)
       return true
@@ -189,14 +200,16 @@ final class SlirpNetwork {
       incoming.removeFirst()
     }
     if needsKick { runTimers(mayDeliver: true) }
+    guard slirp != nil else { return }
     if descriptors.hasReady {
       // Never polled twice on one listing: libslirp asserts room for what it was told is readable.
       if needsListing { list() }
-      if descriptors.settle() { poll() }
+      if slirp != nil, descriptors.settle() { poll() }
       descriptors.clearReady()
     }
     deliver()
     if needsListing { list() }
+    guard slirp != nil else { return }
     if senderWaits && incoming.isEmpty {
       senderWaits = false
       port?.wireIsReady()
@@ -204,14 +217,16 @@ final class SlirpNetwork {
   }
 
   private func deliver() {
+    guard !outgoing.isEmpty, !portRefused else { return updatePause() }
+    guard let port else {
+      outgoing.removeAll()
+      return updatePause()
+    }
     var budget = outgoing.count
     while budget > 0, !portRefused, let frame = outgoing.first {
-      guard let port else {
-        outgoing.removeAll()
-        break
-      }
       let length = frame.count
       if port.receive(frame.bytes) {
+        // The port may have closed the wire.
         guard !outgoing.isEmpty else { return }
         outgoing.removeFirst()
         count.delivered &+= 1
@@ -248,6 +263,7 @@ final class SlirpNetwork {
 
   /// Brings libslirp's clock up to date, runs its TCP timers if they are due, and sends what waited for an address.
   private func runTimers(mayDeliver: Bool) {
+    guard slirp != nil else { return }
     count.ticks &+= 1
     lastClock = loop.now
     needsKick = false
@@ -260,9 +276,11 @@ final class SlirpNetwork {
     body()
     self.mayDeliver = false
     isInside = false
+    if closesLater { close() }
   }
 
   private func list() {
+    guard slirp != nil else { return }
     needsListing = false
     count.fills &+= 1
     var timeout = UInt32.max

@@ -40,7 +40,7 @@ public final class SlirpWire: Wire {
     get { network.port }
     set { network.port = newValue }
   }
-  public var hasCarrier: Bool { network.slirp != nil }
+  public var hasCarrier: Bool { network.isOpen }
   public var counters: SlirpCounters { network.counters }
   /// Frames that wait: for the port, or for libslirp.
   public var framesInFlight: Int { network.framesInFlight }
