@@ -2,7 +2,7 @@ extension RegisterTable {
   /// General, PHY, EEPROM and flow control registers (manual sections 13.4.1 to 13.4.16).
   static let generalRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0201, writable: 0xDBFC_1BE9, .control,
+      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0201, writable: 0xDCFC_1BE9, .control,
       fields: [
         BitField("FD", 0), BitField("LRST", 3), BitField("ASDE", 5), BitField("SLU", 6), BitField("ILOS", 7),
         BitField("SPEED", 8, 2), BitField("FRCSPD", 11), BitField("FRCDPLX", 12), BitField("SDP0_DATA", 18),

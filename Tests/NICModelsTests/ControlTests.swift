@@ -1,0 +1,209 @@
+import Events
+import IntelNIC
+import Machine
+import NICModels
+import Testing
+
+@Suite struct ControlTests {
+  @Test("CTRL.RST clears itself, restores registers and the address, lowers the line, keeps the PHY's link")
+  func deviceReset() {
+    let bench = ModelBench.running()
+    bench.write(Register.interruptMaskSet, .max)
+    bench.write(Register.interruptCauseSet, 1)
+    bench.write(Register.receiveAddressLow, 0x1111_1111)
+    bench.transmit(Frames.plain(64))
+    bench.write(Register.deviceControl, bench.read(Register.deviceControl) | 1 << 26)
+    #expect(bench.read(Register.deviceControl) == 0x0000_0201)
+    #expect(!bench.slot.pin)
+    #expect(bench.read(Register.interruptMaskSet) == 0)
+    #expect(bench.read(Register.receiveAddressLow) == 0x1200_5452)
+    #expect(bench.read(Register.receiveAddressHigh) == 0x8000_5634)
+    #expect(bench.read(Register.transmitTail) == 0 && bench.read(Register.transmitControl) == 0)
+    #expect(bench.read(Statistic.goodTransmitted) == 0)
+    #expect(!bench.model.isLinkUp, "SLU is gone")
+    bench.write(Register.deviceControl, bench.read(Register.deviceControl) | 0x40)
+    #expect(bench.model.isLinkUp, "no new negotiation")
+    bench.expectAlive()
+  }
+
+  @Test("reset in the middle of a frame forgets it")
+  func resetInsideFrame() {
+    let bench = ModelBench.running()
+    bench.put(Frames.plain(1000), at: ModelBench.transmitBuffers)
+    bench.transmit([.legacy(address: bench.bus(ModelBench.transmitBuffers), length: 500, command: [])])
+    bench.write(Register.deviceControl, 1 << 26)
+    bench.write(Register.deviceControl, 0x241)
+    bench.expectAlive()
+  }
+
+  @Test("the bus reset spares nothing")
+  func busReset() {
+    let bench = ModelBench.running()
+    bench.write(Register.wakeUpFilterControl, 2)
+    bench.writePHY(PHYRegister.advertisement, 0x21)
+    bench.model.reset()
+    #expect(bench.read(Register.wakeUpFilterControl) == 0)
+    #expect(bench.readPHY(PHYRegister.advertisement) == 0x0DE1)
+    bench.bringLinkUp()
+    bench.expectAlive()
+  }
+
+  @Test("the I/O window reaches every register; reset goes through it")
+  func ioWindow() {
+    let bench = ModelBench()
+    func write(_ offset: Int, _ value: UInt64) { bench.model.write(bar: 1, offset: offset, size: 4, value: value) }
+    func read(_ offset: Int) -> UInt64 { bench.model.read(bar: 1, offset: offset, size: 4) }
+    write(0, UInt64(Register.vlanEtherType))
+    #expect(read(0) == UInt64(Register.vlanEtherType))
+    #expect(read(4) == 0x8100)
+    write(4, 0x88A8)
+    #expect(bench.read(Register.vlanEtherType) == 0x88A8)
+    write(0, UInt64(Register.deviceControl))
+    write(4, 1 << 26)
+    #expect(bench.read(Register.vlanEtherType) == 0x8100)
+    write(0, 0x2_0000)
+    #expect(read(4) == 0xFFFF_FFFF)
+    write(4, 0)
+    write(0, 2)
+    #expect(read(4) == 0xFFFF_FFFF)
+    #expect(bench.errors(.ioAddress) == 3)
+    #expect(read(8) == 0xFFFF_FFFF)
+    #expect(bench.errors(.unknownRegister) == 1)
+  }
+
+  @Test("configuration space: identity, class, regions, power management")
+  func configuration() {
+    for controller in [IntelController.i82540EM, .i82545EM] {
+      let space = ModelBench(controller).model.configuration
+      #expect(space.vendorID == 0x8086 && space.deviceID == controller.rawValue)
+      #expect(space.get(8, size: 4) >> 8 == 0x020000)
+      #expect(space.interruptPin == 1)
+      #expect(space.bar(0)?.byteCount == 0x2_0000 && space.bar(0)?.isIO == false)
+      #expect(space.bar(1)?.byteCount == 64 && space.bar(1)?.isIO == true)
+      #expect(space.get(0x34, size: 1) == 0xDC && space.get(0xDC, size: 1) == 1)
+    }
+  }
+
+  @Test("PBA gives the transmit side what the receive side leaves")
+  func packetBuffer() {
+    let bench = ModelBench()
+    #expect(bench.read(Register.packetBufferAllocation) == 0x0010_0030)
+    bench.write(Register.packetBufferAllocation, 0x28)
+    #expect(bench.read(Register.packetBufferAllocation) == 0x0018_0028)
+  }
+
+  @Test("ring lengths lose their low seven bits")
+  func ringLengths() {
+    let bench = ModelBench()
+    for register in [Register.transmitLength, Register.receiveLength] {
+      bench.write(register, 0xFFFF_FFFF)
+      #expect(bench.read(register) == 0x000F_FF80)
+      bench.write(register, 16)
+      #expect(bench.read(register) == 0)
+    }
+  }
+
+  @Test("a pause frame stops transmission for its time; XON ends it; only with RFCE")
+  func pause() {
+    let bench = ModelBench.running()
+    bench.write(Register.flowControlAddressLow, 0x00C2_8001)
+    bench.write(Register.flowControlAddressHigh, 0x0100)
+    bench.write(Register.flowControlType, 0x8808)
+    bench.deliver(Frames.pause(100))
+    bench.transmit(Frames.plain(64))
+    #expect(bench.wire.frames.count == 1)
+    bench.write(Register.deviceControl, bench.read(Register.deviceControl) | 1 << 27)
+    bench.deliver(Frames.pause(100))
+    bench.transmit(Frames.plain(64))
+    #expect(bench.wire.frames.count == 1)
+    #expect(DeviceStatus(rawValue: bench.read(Register.deviceStatus)).transmissionPaused)
+    bench.loop.advance(by: .nanoseconds(100 * 512 - 1))
+    #expect(bench.wire.frames.count == 1)
+    bench.loop.advance(by: .nanoseconds(1))
+    #expect(bench.wire.frames.count == 2)
+    bench.deliver(Frames.pause(65535))
+    bench.transmit(Frames.plain(64))
+    #expect(bench.wire.frames.count == 2)
+    bench.deliver(Frames.pause(0))
+    #expect(bench.wire.frames.count == 3)
+    #expect(bench.read(Statistic.xoffReceived) == 3 && bench.read(Statistic.xonReceived) == 1)
+    #expect(bench.read(Register.receiveHead) == 0, "not passed to software")
+  }
+
+  @Test("SWXOFF sends a pause frame and clears itself")
+  func sendPause() {
+    let bench = ModelBench.running()
+    bench.write(Register.flowControlAddressLow, 0x00C2_8001)
+    bench.write(Register.flowControlAddressHigh, 0x0100)
+    bench.write(Register.flowControlType, 0x8808)
+    bench.write(Register.flowControlTransmitTimer, 0x0680)
+    bench.write(Register.transmitControl, 0x0040_000A)
+    #expect(bench.read(Register.transmitControl) == 0x0A)
+    var expected = Frames.pause(0x0680)
+    expected.replaceSubrange(6..<12, with: Frames.octets(ModelBench.address))
+    #expect(bench.wire.frames == [expected])
+    #expect(bench.read(Statistic.xoffTransmitted) == 1)
+  }
+
+  @Test("a magic packet sets WUS and the PME status in both places; PME_STATUS is cleared by 1", arguments: [0, 1, 13])
+  func magicPacket(_ place: Int) {
+    let bench = ModelBench.running()
+    bench.write(Register.wakeUpControl, 2)
+    bench.write(Register.wakeUpFilterControl, 2)
+    let magic = [UInt8](repeating: 0xFF, count: 6) + (0..<16).flatMap { _ in Frames.octets(ModelBench.address) }
+    var broken = magic
+    broken[50] ^= 1
+    bench.deliver(Frames.ethernet(to: .broadcast, type: 0x0842, Frames.payload(place) + broken))
+    #expect(bench.read(Register.wakeUpStatus) == 0)
+    // Power state D3: only the wake-up filters listen.
+    bench.model.configuration.write(0xE0, size: 2, value: 0x0103)
+    bench.model.configurationWritten(offset: 0xE0, size: 2)
+    let frame = Frames.ethernet(to: .broadcast, type: 0x0842, Frames.payload(place) + magic)
+    bench.deliver(frame)
+    #expect(bench.read(Register.wakeUpStatus) == 2)
+    #expect(bench.read(Register.wakeUpControl) & 4 != 0)
+    #expect(bench.model.configuration.get(0xE0, size: 2) & 0x8000 != 0)
+    #expect(bench.read(Register.receiveHead) == 1, "nothing is received in D3")
+    #expect(bench.read(Register.wakeUpPacketLength) == UInt32(frame.count))
+    #expect(bench.registers.bytes(Register.wakeUpPacketMemory, 100).array == Array(frame[..<100]))
+    bench.write(Register.wakeUpControl, 4 | 2)
+    #expect(bench.read(Register.wakeUpControl) & 4 == 0)
+    #expect(bench.model.configuration.get(0xE0, size: 2) & 0x8000 == 0)
+    bench.write(Register.wakeUpStatus, 2)
+    #expect(bench.read(Register.wakeUpStatus) == 0)
+  }
+
+  @Test("a flexible filter wakes by the bytes it names")
+  func flexibleFilter() {
+    let bench = ModelBench.running()
+    bench.write(Register.wakeUpControl, 2)
+    bench.write(Register.wakeUpFilterControl, 1 << 17)
+    bench.write(Register.flexibleFilterLength + 8, 20)
+    for (index, value) in [(12, 0x88), (13, 0xB5), (19, 0x9B)] as [(Int, UInt32)] {
+      bench.write(Register.flexibleFilterMask + 8 * index, 2)
+      bench.write(Register.flexibleFilterValue + 8 * index, value << 8)
+    }
+    bench.deliver(Frames.plain(64, seed: 1))
+    #expect(bench.read(Register.wakeUpStatus) == 0)
+    bench.deliver(Frames.plain(64))
+    #expect(bench.read(Register.wakeUpStatus) == 1 << 17)
+  }
+
+  @Test("accesses, descriptors, frames, interrupts and errors are events with names")
+  func events() {
+    let bench = ModelBench.running()
+    var events: [Event] = []
+    bench.tap.attach { events.append($0.event) }
+    bench.write(Register.interruptMaskSet, 1)
+    bench.transmit(Frames.plain(64))
+    _ = bench.read(Register.interruptCauseRead)
+    _ = bench.model.read(bar: 0, offset: 1, size: 1)
+    #expect(events.contains(.registerWrite(bar: 0, offset: 0xD0, name: "IMS", value: 1, size: 4)))
+    #expect(events.contains(.registerRead(bar: 0, offset: 0xC0, name: "ICR", value: 3, size: 4)))
+    #expect(events.contains(.descriptor(ring: "tx", index: 0, length: 64, status: 0)))
+    #expect(events.contains(.frame(direction: "tx", length: 64, summary: "nic0")))
+    #expect(events.contains(.interrupt(line: "nic0", asserted: true, causes: 1)))
+    #expect(events.contains(.interrupt(line: "nic0", asserted: false, causes: 0)))
+    #expect(events.contains(.note("nic0: guest error bad-access-size")))
+  }
+}
