@@ -1,0 +1,75 @@
+import Sockets
+
+/// The descriptors of one process: numbers to open sockets, the lowest free number first (POSIX.1-2017 2.14).
+struct DescriptorTable {
+  /// What dup(2) shares: the socket and its reference count. (O_NONBLOCK lives in the socket.)
+  final class OpenFile {
+    let socket: any Socket
+    /// Descriptors that refer to it.
+    var references = 0
+
+    init(_ socket: any Socket) { self.socket = socket }
+  }
+
+  private struct Slot {
+    let file: OpenFile
+    var closesOnExec: Bool
+  }
+
+  private var slots: [Slot?] = []
+  /// No number below this is free.
+  private var lowestCandidate: Int
+  /// Numbers that the process keeps for standard input, output and error.
+  private let reserved: Int
+  /// RLIMIT_NOFILE.
+  let limit: Int
+
+  init(reserved: Int, limit: Int) {
+    self.reserved = reserved
+    self.limit = limit
+    lowestCandidate = reserved
+    slots = Array(repeating: nil, count: reserved)
+  }
+
+  var openCount: Int { slots.lazy.filter { $0 != nil }.count }
+
+  subscript(descriptor: Int32) -> OpenFile? {
+    guard descriptor >= 0, Int(descriptor) < slots.count else { return nil }
+    return slots[Int(descriptor)]?.file
+  }
+
+  /// Gives `file` the lowest free number that is at least `minimum`. EMFILE if the table is full.
+  mutating func insert(_ file: OpenFile, closesOnExec: Bool, minimum: Int = 0) throws(Errno) -> Int32 {
+    var number = max(lowestCandidate, minimum)
+    while number < slots.count, slots[number] != nil { number += 1 }
+    guard number < limit else { throw .EMFILE }
+    while slots.count <= number { slots.append(nil) }
+    slots[number] = Slot(file: file, closesOnExec: closesOnExec)
+    file.references += 1
+    if minimum <= lowestCandidate { lowestCandidate = number + 1 }
+    return Int32(number)
+  }
+
+  /// Puts `file` at `number`; the caller has closed what was there.
+  mutating func place(_ file: OpenFile, at number: Int32, closesOnExec: Bool) {
+    while slots.count <= Int(number) { slots.append(nil) }
+    slots[Int(number)] = Slot(file: file, closesOnExec: closesOnExec)
+    file.references += 1
+  }
+
+  /// Frees the number; returns the file if this was its last reference. EBADF if it is not open.
+  mutating func remove(_ descriptor: Int32) throws(Errno) -> OpenFile? {
+    guard let file = self[descriptor] else { throw .EBADF }
+    slots[Int(descriptor)] = nil
+    if Int(descriptor) >= reserved { lowestCandidate = min(lowestCandidate, Int(descriptor)) }
+    file.references -= 1
+    return file.references == 0 ? file : nil
+  }
+
+  func closesOnExec(_ descriptor: Int32) -> Bool { slots[Int(descriptor)]?.closesOnExec ?? false }
+
+  mutating func setClosesOnExec(_ descriptor: Int32, _ value: Bool) { slots[Int(descriptor)]?.closesOnExec = value }
+
+  /// All open numbers.
+  var descriptors: [Int32] { slots.indices.filter { slots[$0] != nil }.map(Int32.init) }
+}

@@ -1,0 +1,172 @@
+import NetStack
+import Packets
+import Sockets
+
+extension SystemCalls {
+  /// socket(2): a TCP, UDP, ICMP echo or raw socket. Returns the lowest free descriptor.
+  ///
+  /// - Throws: EAFNOSUPPORT, EINVAL (flags, type or protocol out of range), ESOCKTNOSUPPORT, EPROTONOSUPPORT, EMFILE.
+  public func socket(_ domain: Int32, _ type: Int32, _ protocolNumber: Int32) throws(Errno) -> Int32 {
+    try traced(.socket, "\(domain), \(type), \(protocolNumber)", { Int($0) }) { () throws(Errno) in
+      let flags = type & ~SocketType.typeMask
+      guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
+      guard (0..<SocketDomain.limit).contains(domain) else { throw .EAFNOSUPPORT }
+      let kind = type & SocketType.typeMask
+      guard kind < SocketType.limit else { throw .EINVAL }
+      guard domain == SocketDomain.AF_INET else { throw .EAFNOSUPPORT }
+      guard (0..<Protocol.limit).contains(protocolNumber) else { throw .EINVAL }
+      let socket = try makeSocket(kind, protocolNumber)
+      socket.isNonBlocking = flags & SocketType.SOCK_NONBLOCK != 0
+      return try table.insert(
+        DescriptorTable.OpenFile(socket), closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
+    }
+  }
+
+  /// The table `inetsw` of Linux's net/ipv4/af_inet.c.
+  private func makeSocket(_ kind: Int32, _ protocolNumber: Int32) throws(Errno) -> any Socket {
+    switch (kind, protocolNumber) {
+    case (SocketType.SOCK_STREAM, Protocol.IPPROTO_IP), (SocketType.SOCK_STREAM, Protocol.IPPROTO_TCP):
+      return TCPSocket(on: stack)
+    case (SocketType.SOCK_DGRAM, Protocol.IPPROTO_IP), (SocketType.SOCK_DGRAM, Protocol.IPPROTO_UDP):
+      return UDPSocket(on: stack)
+    case (SocketType.SOCK_DGRAM, Protocol.IPPROTO_ICMP):
+      return ICMPSocket(on: stack)
+    case (SocketType.SOCK_RAW, 1...255):
+      return RawSocket(on: stack, protocolNumber: UInt8(protocolNumber))
+    case (SocketType.SOCK_STREAM, _), (SocketType.SOCK_DGRAM, _), (SocketType.SOCK_RAW, _):
+      throw .EPROTONOSUPPORT
+    default:
+      throw .ESOCKTNOSUPPORT
+    }
+  }
+
+  /// bind(2) with the bytes of a `sockaddr`.
+  public func bind(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) throws(Errno) {
+    let socket = try socketFor(.bind, descriptor)
+    try traced(.bind, "\(descriptor), \(Self.describe(address))", { 0 }) { () throws(Errno) in
+      switch try SocketAddress.decode(address) {
+      case .inet(let endpoint): try errnoOf { () throws(SocketError) in try socket.bind(to: endpoint) }
+      case .unspecified(let endpoint):
+        // Linux takes AF_UNSPEC with the wildcard address for compatibility.
+        guard endpoint.address.isUnspecified, address.count >= SocketAddress.byteCountIPv4 else {
+          throw address.count < SocketAddress.byteCountIPv4 ? .EINVAL : .EAFNOSUPPORT
+        }
+        try errnoOf { () throws(SocketError) in try socket.bind(to: endpoint) }
+      }
+    }
+  }
+
+  /// bind(2) to an endpoint.
+  public func bind(_ descriptor: Int32, to endpoint: Endpoint) throws(Errno) {
+    try Self.withAddress(endpoint) { (bytes) throws(Errno) in try bind(descriptor, bytes) }
+  }
+
+  /// connect(2) with the bytes of a `sockaddr`; AF_UNSPEC dissolves an association.
+  public func connect(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) async throws(Errno) {
+    let socket = try socketFor(.connect, descriptor)
+    try await traced(.connect, "\(descriptor), \(Self.describe(address))", { 0 }) { () async throws(Errno) in
+      switch try SocketAddress.decode(address) {
+      case .inet(let endpoint):
+        try await errnoOf { () async throws(SocketError) in try await socket.connect(to: endpoint) }
+      case .unspecified: try await errnoOf { () async throws(SocketError) in try await socket.connect(to: nil) }
+      }
+    }
+  }
+
+  /// connect(2) to an endpoint.
+  public func connect(_ descriptor: Int32, to endpoint: Endpoint) async throws(Errno) {
+    let socket = try socketFor(.connect, descriptor)
+    try await traced(.connect, "\(descriptor), \(endpoint.text)", { 0 }) { () async throws(Errno) in
+      try await errnoOf { () async throws(SocketError) in try await socket.connect(to: endpoint) }
+    }
+  }
+
+  /// listen(2).
+  public func listen(_ descriptor: Int32, backlog: Int) throws(Errno) {
+    let socket = try socketFor(.listen, descriptor)
+    try traced(.listen, "\(descriptor), \(backlog)", { 0 }) { () throws(Errno) in
+      try errnoOf { () throws(SocketError) in try socket.listen(backlog: backlog) }
+    }
+  }
+
+  /// accept4(2): the descriptor of the new connection, and its peer.
+  public func accept4(_ descriptor: Int32, flags: Int32 = 0) async throws(Errno) -> (descriptor: Int32, peer: Endpoint) {
+    let socket = try socketFor(.accept4, descriptor)
+    return try await traced(.accept4, "\(descriptor), \(flags)", { Int($0.descriptor) }) { () async throws(Errno) in
+      guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
+      let accepted = try await errnoOf { () async throws(SocketError) in
+        try await socket.accept(isNonBlocking: socket.isNonBlocking)
+      }
+      accepted.isNonBlocking = flags & SocketType.SOCK_NONBLOCK != 0
+      let number: Int32
+      do throws(Errno) {
+        number = try table.insert(
+          DescriptorTable.OpenFile(accepted), closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
+      } catch {
+        await accepted.close()
+        throw error
+      }
+      return (number, accepted.remoteEndpoint ?? Endpoint(.any, 0))
+    }
+  }
+
+  /// getsockname(2).
+  public func getsockname(_ descriptor: Int32) throws(Errno) -> Endpoint {
+    let socket = try socketFor(.getsockname, descriptor)
+    return try traced(.getsockname, "\(descriptor)", { _ in 0 }) { () throws(Errno) in socket.localEndpoint }
+  }
+
+  /// getpeername(2): ENOTCONN while there is no peer.
+  public func getpeername(_ descriptor: Int32) throws(Errno) -> Endpoint {
+    let socket = try socketFor(.getpeername, descriptor)
+    return try traced(.getpeername, "\(descriptor)", { _ in 0 }) { () throws(Errno) in
+      guard let peer = socket.remoteEndpoint else { throw .ENOTCONN }
+      return peer
+    }
+  }
+
+  /// shutdown(2).
+  public func shutdown(_ descriptor: Int32, _ how: Int32) throws(Errno) {
+    let socket = try socketFor(.shutdown, descriptor)
+    try traced(.shutdown, "\(descriptor), \(how)", { 0 }) { () throws(Errno) in
+      let directions: ShutdownDirections =
+        switch how {
+        case ShutdownHow.SHUT_RD: .receive
+        case ShutdownHow.SHUT_WR: .send
+        case ShutdownHow.SHUT_RDWR: [.receive, .send]
+        default: throw .EINVAL
+        }
+      try errnoOf { () throws(SocketError) in try socket.shutdown(directions) }
+    }
+  }
+
+  /// The socket of a call, whose failure to exist is traced like every other result.
+  func socketFor(_ number: SystemCallNumber, _ descriptor: Int32) throws(Errno) -> any Socket {
+    if let file = table[descriptor] { return file.socket }
+    return try traced(number, "\(descriptor)", { _ in 0 }) { () throws(Errno) in throw .EBADF }
+  }
+
+  static func withAddress<T>(
+    _ endpoint: Endpoint, _ body: (UnsafeRawBufferPointer) throws(Errno) -> T
+  ) throws(Errno) -> T {
+    let bytes = SocketAddress.encode(endpoint)
+    // withUnsafeBytes does not carry typed errors through; the result does.
+    let result = bytes.withUnsafeBytes { buffer -> Result<T, Errno> in
+      do throws(Errno) { return .success(try body(buffer)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  private static func describe(_ address: UnsafeRawBufferPointer) -> String {
+    guard let decoded = try? SocketAddress.decode(address) else { return "{\(address.count) bytes}" }
+    switch decoded {
+    case .inet(let endpoint): return endpoint.text
+    case .unspecified: return "AF_UNSPEC"
+    }
+  }
+}
+
+extension Endpoint {
+  /// `address:port`, for traces and messages.
+  public var text: String { "\(address.v4.map(\.description) ?? "?"):\(port)" }
+}

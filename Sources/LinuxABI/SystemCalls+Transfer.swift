@@ -1,0 +1,112 @@
+import Packets
+import Sockets
+
+extension SystemCalls {
+  /// read(2): 0 at the end of the stream.
+  public func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) async throws(Errno) -> Int {
+    let socket = try socketFor(.read, descriptor)
+    return try await traced(.read, "\(descriptor), \(buffer.count)", { $0 }) { () async throws(Errno) in
+      guard buffer.count > 0 else { return 0 }
+      return try await errnoOf { () async throws(SocketError) in
+        try await socket.receive(into: buffer, flags: []).count
+      }
+    }
+  }
+
+  /// write(2).
+  public func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) async throws(Errno) -> Int {
+    let socket = try socketFor(.write, descriptor)
+    return try await traced(.write, "\(descriptor), \(bytes.count)", { $0 }) { () async throws(Errno) in
+      try await errnoOf { () async throws(SocketError) in try await socket.send(bytes, to: nil, flags: []) }
+    }
+  }
+
+  /// sendto(2); nil sends to the connected peer.
+  ///
+  /// - Throws: EOPNOTSUPP for MSG_OOB, which this layer does not send.
+  public func sendto(
+    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, flags: Int32 = 0, to destination: Endpoint? = nil
+  ) async throws(Errno) -> Int {
+    let socket = try socketFor(.sendto, descriptor)
+    return try await traced(
+      .sendto, "\(descriptor), \(bytes.count), \(flags), \(destination?.text ?? "NULL")", { $0 }
+    ) { () async throws(Errno) in
+      guard flags & MessageFlags.MSG_OOB == 0 else { throw .EOPNOTSUPP }
+      var transfer: TransferFlags = []
+      if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
+      if flags & MessageFlags.MSG_MORE != 0 { transfer.insert(.more) }
+      return try await errnoOf { () async throws(SocketError) in
+        try await socket.send(bytes, to: destination, flags: transfer)
+      }
+    }
+  }
+
+  /// recvfrom(2). With MSG_TRUNC the count of a datagram is its full length, even where the buffer was smaller.
+  ///
+  /// - Throws: EINVAL for MSG_OOB (no urgent data is kept apart), EAGAIN for MSG_ERRQUEUE (the error queue is empty).
+  public func recvfrom(
+    _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, flags: Int32 = 0
+  ) async throws(Errno) -> ReceiveResult {
+    let socket = try socketFor(.recvfrom, descriptor)
+    return try await traced(.recvfrom, "\(descriptor), \(buffer.count), \(flags)", { $0.count }) {
+      () async throws(Errno) in
+      let isStream = socket.kind.transport == .stream
+      guard flags & MessageFlags.MSG_OOB == 0 else { throw isStream ? .EINVAL : .EOPNOTSUPP }
+      guard flags & MessageFlags.MSG_ERRQUEUE == 0 else { throw .EAGAIN }
+      var transfer: TransferFlags = []
+      if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
+      if flags & MessageFlags.MSG_PEEK != 0 { transfer.insert(.peek) }
+      if flags & MessageFlags.MSG_WAITALL != 0 { transfer.insert(.waitAll) }
+      if isStream && buffer.count == 0 { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
+      var result = try await errnoOf { () async throws(SocketError) in
+        try await socket.receive(into: buffer, flags: transfer)
+      }
+      if flags & MessageFlags.MSG_TRUNC != 0 && !isStream { result.count = result.fullCount }
+      return result
+    }
+  }
+
+  /// readv(2): into several buffers, filled one after the other; one message for datagram sockets.
+  public func readv(_ descriptor: Int32, _ buffers: [UnsafeMutableRawBufferPointer]) async throws(Errno) -> Int {
+    let total = try Self.totalCount(buffers.map(\.count))
+    if buffers.count == 1 { return try await read(descriptor, buffers[0]) }
+    let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
+    defer { gathered.deallocate() }
+    let count = try await read(descriptor, UnsafeMutableRawBufferPointer(rebasing: gathered[..<total]))
+    var offset = 0
+    for buffer in buffers where offset < count {
+      let part = min(buffer.count, count - offset)
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: gathered[offset..<(offset + part)]))
+      offset += part
+    }
+    return count
+  }
+
+  /// writev(2): several buffers as one write, one message for datagram sockets.
+  public func writev(_ descriptor: Int32, _ buffers: [UnsafeRawBufferPointer]) async throws(Errno) -> Int {
+    let total = try Self.totalCount(buffers.map(\.count))
+    if buffers.count == 1 { return try await write(descriptor, buffers[0]) }
+    let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
+    defer { gathered.deallocate() }
+    var offset = 0
+    for buffer in buffers {
+      UnsafeMutableRawBufferPointer(rebasing: gathered[offset...]).copyMemory(from: buffer)
+      offset += buffer.count
+    }
+    return try await write(descriptor, UnsafeRawBufferPointer(rebasing: gathered[..<total]))
+  }
+
+  /// UIO_MAXIOV.
+  static let maximumVectors = 1024
+
+  private static func totalCount(_ counts: [Int]) throws(Errno) -> Int {
+    guard counts.count <= maximumVectors else { throw .EINVAL }
+    var total = 0
+    for count in counts {
+      let (sum, overflow) = total.addingReportingOverflow(count)
+      guard !overflow, sum <= Int(Int32.max) else { throw .EINVAL }
+      total = sum
+    }
+    return total
+  }
+}

@@ -1,0 +1,151 @@
+import EventLoop
+import Events
+import NetStack
+import Sockets
+
+/// The socket system calls of one process over the bench's stack, by Swift function and (``call(_:_:in:)``) by number.
+///
+/// Functions carry the names of section 2 of the Linux manual, take what the calls take, and throw the ``Errno`` that
+/// Linux returns. A call that blocks suspends its task and is woken by the event itself; cancelling the task interrupts
+/// it (EINTR).
+public final class SystemCalls {
+  public let stack: NetworkStack
+  let loop: any EventLoop
+  let tap: EventTap
+  var table: DescriptorTable
+  private var tally: [SystemCallNumber: CallCount] = [:]
+
+  /// How often a call was made, and how often it failed.
+  public struct CallCount: Sendable, Equatable {
+    public var calls: UInt64 = 0
+    public var failures: UInt64 = 0
+  }
+
+  /// A process without open sockets. `reserved` numbers are taken (standard input, output and error), and descriptors
+  /// stay below `limit` (RLIMIT_NOFILE).
+  public init(stack: NetworkStack, reserved: Int = 3, limit: Int = 1024) {
+    self.stack = stack
+    loop = stack.loop
+    tap = stack.tap
+    table = DescriptorTable(reserved: reserved, limit: limit)
+  }
+
+  /// Calls made so far, by number.
+  public var counters: [SystemCallNumber: CallCount] { tally }
+
+  /// Sum over all calls.
+  public var total: CallCount {
+    tally.values.reduce(into: CallCount()) { sum, count in
+      sum.calls += count.calls
+      sum.failures += count.failures
+    }
+  }
+
+  /// Descriptors open now.
+  public var openDescriptors: [Int32] { table.descriptors }
+
+  /// The socket behind a descriptor: EBADF if there is none.
+  public func socket(_ descriptor: Int32) throws(Errno) -> any Socket { try file(descriptor).socket }
+
+  func file(_ descriptor: Int32) throws(Errno) -> DescriptorTable.OpenFile {
+    guard let file = table[descriptor] else { throw .EBADF }
+    return file
+  }
+
+  /// Runs the body of a call, counts it and tells the tap.
+  func traced<T>(
+    _ number: SystemCallNumber, _ arguments: @autoclosure () -> String, _ result: (T) -> Int,
+    _ body: () throws(Errno) -> T
+  ) throws(Errno) -> T {
+    do {
+      let value = try body()
+      finished(number, arguments, result(value))
+      return value
+    } catch {
+      finished(number, arguments, -Int(error.rawValue))
+      throw error
+    }
+  }
+
+  /// The same for calls that may block.
+  func traced<T>(
+    _ number: SystemCallNumber, _ arguments: @autoclosure () -> String, _ result: (T) -> Int,
+    _ body: () async throws(Errno) -> T
+  ) async throws(Errno) -> T {
+    do {
+      let value = try await body()
+      finished(number, arguments, result(value))
+      return value
+    } catch {
+      finished(number, arguments, -Int(error.rawValue))
+      throw error
+    }
+  }
+
+  private func finished(_ number: SystemCallNumber, _ arguments: () -> String, _ result: Int) {
+    tally[number, default: CallCount()].calls += 1
+    if result < 0 { tally[number]!.failures += 1 }
+    if tap.isOn {
+      tap.emit(
+        .syscall, .systemCall(number: number.rawValue, name: number.name, arguments: arguments(), result: result))
+    }
+  }
+}
+
+extension SocketError {
+  /// The number that Linux gives this error.
+  public var errno: Errno {
+    switch self {
+    case .network(let error): error.errno
+    case .interrupted: .EINTR
+    case .connectionStarted: .EINPROGRESS
+    case .unknownOption: .ENOPROTOOPT
+    case .unknownAlgorithm: .ENOENT
+    }
+  }
+}
+
+extension NetworkError {
+  /// The number that Linux gives this error.
+  public var errno: Errno {
+    switch self {
+    case .connectionRefused: .ECONNREFUSED
+    case .connectionReset: .ECONNRESET
+    case .connectionAborted: .ECONNABORTED
+    case .brokenPipe: .EPIPE
+    case .timedOut: .ETIMEDOUT
+    case .hostUnreachable: .EHOSTUNREACH
+    case .hostDown: .EHOSTDOWN
+    case .hostIsolated: .ENONET
+    case .networkUnreachable, .noRoute: .ENETUNREACH
+    case .networkDown: .ENETDOWN
+    case .protocolUnreachable: .ENOPROTOOPT
+    case .protocolError: .EPROTO
+    case .operationNotSupported: .EOPNOTSUPP
+    case .addressInUse: .EADDRINUSE
+    case .addressNotAvailable: .EADDRNOTAVAIL
+    case .addressFamilyNotSupported: .EAFNOSUPPORT
+    case .messageTooLong, .packetTooBig: .EMSGSIZE
+    case .notConnected: .ENOTCONN
+    case .alreadyConnected: .EISCONN
+    case .connectionInProgress: .EALREADY
+    case .destinationRequired: .EDESTADDRREQ
+    case .wouldBlock: .EAGAIN
+    case .noBuffers: .ENOBUFS
+    case .invalidArgument: .EINVAL
+    case .permissionDenied: .EACCES
+    case .noSuchDevice: .ENODEV
+    case .closed: .EBADF
+    }
+  }
+}
+
+/// Runs `body` and turns what a socket throws into Linux's number.
+func errnoOf<T>(_ body: () throws(SocketError) -> T) throws(Errno) -> T {
+  do { return try body() } catch { throw error.errno }
+}
+
+/// The same for socket calls that may block.
+func errnoOf<T>(_ body: () async throws(SocketError) -> T) async throws(Errno) -> T {
+  do { return try await body() } catch { throw error.errno }
+}

@@ -1,0 +1,234 @@
+import EventLoop
+import NetStack
+import Packets
+
+/// What UDP, ICMP and raw sockets have in common: they send and receive messages through a ``DatagramEndpoint``.
+public class DatagramSocket: Socket {
+  public let kind: SocketKind
+  public var isNonBlocking = false
+  public let waiters = WaitQueue()
+  public var isListening: Bool { false }
+
+  let stack: NetworkStack
+  let endpoint: DatagramEndpoint
+  private var storedOptions: SocketOptions
+
+  init(_ kind: SocketKind, on stack: NetworkStack, endpoint: DatagramEndpoint) {
+    self.kind = kind
+    self.stack = stack
+    self.endpoint = endpoint
+    storedOptions = SocketOptions(sendBuffer: 212_992, receiveBuffer: endpoint.receiveQueueLimit)
+    endpoint.onReadiness = { [unowned self] change in
+      if stack.tap.isOn {
+        stack.tap.emit(.sockets, .wake(object: name, reason: change.text))
+      }
+      waiters.wake(change)
+    }
+  }
+
+  deinit { endpoint.close() }
+
+  private var name: String { "\(kind.transport) \(localEndpoint)" }
+
+  public var options: SocketOptions {
+    get { storedOptions }
+    set {
+      storedOptions = newValue
+      endpoint.receiveQueueLimit = newValue.receiveBuffer
+      endpoint.allowsBroadcast = newValue.broadcast
+      optionsChanged(newValue)
+    }
+  }
+
+  func optionsChanged(_ options: SocketOptions) {}
+
+  public var readiness: Readiness { endpoint.readiness }
+  public var localEndpoint: Endpoint { endpoint.local }
+  public var remoteEndpoint: Endpoint? { endpoint.remote }
+
+  // MARK: What the kinds do differently
+
+  func bindEndpoint(to local: Endpoint) throws(NetworkError) { throw .operationNotSupported }
+  func connectEndpoint(to remote: Endpoint) throws(NetworkError) { throw .operationNotSupported }
+  func disconnectEndpoint() {}
+  func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+    throw .operationNotSupported
+  }
+
+  // MARK: Calls
+
+  public func bind(to local: Endpoint) throws(SocketError) {
+    try networked { () throws(NetworkError) in try bindEndpoint(to: local) }
+  }
+
+  public func connect(to remote: Endpoint?) async throws(SocketError) {
+    guard let remote else { return disconnectEndpoint() }
+    try networked { () throws(NetworkError) in try connectEndpoint(to: remote) }
+  }
+
+  public func listen(backlog: Int) throws(SocketError) { throw .operationNotSupported }
+
+  public func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket { throw .operationNotSupported }
+
+  public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
+    guard endpoint.remote != nil else { throw .notConnected }
+    if directions.contains(.receive) { endpoint.shutdownReceive() }
+    if directions.contains(.send) { endpoint.shutdownSend() }
+  }
+
+  public func send(
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+  ) async throws(SocketError) -> Int {
+    let deadline = storedOptions.sendTimeout.map { stack.loop.now + $0 }
+    while true {
+      do throws(NetworkError) {
+        try sendMessage(bytes.bytes, to: destination)
+        return bytes.count
+      } catch .wouldBlock {
+        if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
+        try await wait(for: .writable, until: deadline)
+      } catch {
+        throw .network(error)
+      }
+    }
+  }
+
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+  ) async throws(SocketError) -> ReceiveResult {
+    let deadline = storedOptions.receiveTimeout.map { stack.loop.now + $0 }
+    while true {
+      if let error = endpoint.takeError() { throw .network(error) }
+      var span = buffer.mutableBytes
+      if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
+        return ReceiveResult(
+          count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source)
+      }
+      if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
+      if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
+      try await wait(for: .readable, until: deadline)
+    }
+  }
+
+  private func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
+    switch await waiters.wait(for: interest, on: stack.loop, until: deadline) {
+    case .woken: return
+    case .timedOut: throw .wouldBlock
+    case .cancelled: throw .interrupted
+    }
+  }
+
+  public func takeError() -> SocketError? { endpoint.takeError().map { .network($0) } }
+  public func unreadByteCount() -> Int { endpoint.nextLength }
+  public func unsentByteCount() -> Int { 0 }
+
+  public func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
+    switch option {
+    case .typeOfService: return .integer(Int(endpoint.tos))
+    case .timeToLive: return .integer(Int(endpoint.ttl))
+    case .pathMTU:
+      guard endpoint.remote != nil, let mtu = endpoint.pathMTU else { throw .notConnected }
+      return .integer(mtu)
+    default: throw .unknownOption
+    }
+  }
+
+  public func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
+    guard case .integer(let number) = value else { throw .invalidArgument }
+    switch option {
+    case .typeOfService: endpoint.tos = UInt8(truncatingIfNeeded: number)
+    case .timeToLive:
+      // -1 asks for the default (ip(7)).
+      guard number == -1 || (1...255).contains(number) else { throw .invalidArgument }
+      endpoint.ttl = number == -1 ? stack.configuration.defaultTTL : UInt8(number)
+    default: throw .unknownOption
+    }
+  }
+
+  public func close() async {
+    endpoint.close()
+    waiters.wake(.hangUp)
+  }
+}
+
+/// A datagram socket over UDP (udp(7)).
+public final class UDPSocket: DatagramSocket {
+  private let udp: UDPEndpoint
+
+  public init(on stack: NetworkStack) {
+    udp = stack.udp.open()
+    super.init(SocketKind(transport: .datagram, protocolNumber: 17), on: stack, endpoint: udp)
+  }
+
+  override func optionsChanged(_ options: SocketOptions) {
+    udp.reusesAddress = options.reuseAddress
+    udp.reusesPort = options.reusePort
+  }
+
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try udp.bind(to: local) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try udp.connect(to: remote) }
+  override func disconnectEndpoint() { udp.disconnect() }
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+    try udp.send(bytes, to: destination)
+  }
+}
+
+/// An ICMP echo socket (icmp(7)): its messages are echo requests and replies with their ICMP header.
+public final class ICMPSocket: DatagramSocket {
+  private let icmp: ICMPEndpoint
+
+  public init(on stack: NetworkStack) {
+    icmp = stack.icmp.open()
+    super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
+  }
+
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
+  override func disconnectEndpoint() { icmp.disconnect() }
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+    try icmp.send(bytes, to: destination?.address)
+  }
+}
+
+/// A raw socket of one IP protocol (raw(7)): received messages start with the IP header.
+public final class RawSocket: DatagramSocket {
+  private let raw: RawEndpoint
+
+  public init(on stack: NetworkStack, protocolNumber: UInt8) {
+    raw = stack.raw.open(IPProtocol(rawValue: protocolNumber))
+    super.init(SocketKind(transport: .raw, protocolNumber: Int(protocolNumber)), on: stack, endpoint: raw)
+  }
+
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
+  override func disconnectEndpoint() { raw.disconnect() }
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+    try raw.send(bytes, to: destination?.address)
+  }
+
+  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
+    option == .headerIncluded ? .integer(raw.includesHeader ? 1 : 0) : try super.get(option)
+  }
+
+  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
+    guard option == .headerIncluded else { return try super.set(option, to: value) }
+    guard case .integer(let number) = value else { throw .invalidArgument }
+    raw.includesHeader = number != 0
+  }
+}
+
+/// Runs a call on the stack and passes its error on as the socket's.
+func networked<T>(_ body: () throws(NetworkError) -> T) throws(SocketError) -> T {
+  do throws(NetworkError) { return try body() } catch { throw .network(error) }
+}
+
+extension Readiness {
+  /// The names of what is set, for events.
+  var text: String {
+    let names: [(Readiness, String)] = [
+      (.readable, "readable"), (.writable, "writable"), (.error, "error"), (.hangUp, "hang-up"),
+      (.readHangUp, "read hang-up"),
+    ]
+    return names.filter { contains($0.0) }.map(\.1).joined(separator: ", ")
+  }
+}

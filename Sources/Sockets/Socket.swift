@@ -1,0 +1,164 @@
+import EventLoop
+import NetStack
+import Packets
+
+/// A socket object: what a descriptor of the system-call layer stands for. TCP, UDP, ICMP and raw sockets conform.
+///
+/// Calls that may block are `async`: they suspend the task until the event itself wakes it, unless the socket is
+/// non-blocking or the call says so, in which case they throw ``SocketError/wouldBlock``.
+public protocol Socket: AnyObject {
+  var kind: SocketKind { get }
+  var isNonBlocking: Bool { get set }
+  /// The SOL_SOCKET options.
+  var options: SocketOptions { get set }
+  /// The tasks that wait for this socket.
+  var waiters: WaitQueue { get }
+  /// What poll(2) would say now.
+  var readiness: Readiness { get }
+
+  var localEndpoint: Endpoint { get }
+  /// Nil while there is no peer.
+  var remoteEndpoint: Endpoint? { get }
+
+  func bind(to local: Endpoint) throws(SocketError)
+  /// Connects to `remote`; nil dissolves an association (datagram sockets).
+  func connect(to remote: Endpoint?) async throws(SocketError)
+  func listen(backlog: Int) throws(SocketError)
+  func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket
+  func shutdown(_ directions: ShutdownDirections) throws(SocketError)
+
+  /// Sends; returns how many bytes were taken.
+  func send(
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+  ) async throws(SocketError) -> Int
+  func receive(
+    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+  ) async throws(SocketError) -> ReceiveResult
+
+  /// True for a TCP socket that listens (SO_ACCEPTCONN).
+  var isListening: Bool { get }
+
+  /// The pending error, which is thereby cleared (SO_ERROR).
+  func takeError() -> SocketError?
+  /// Bytes that can be read without blocking (FIONREAD); the size of the next datagram for datagram sockets.
+  func unreadByteCount() throws(SocketError) -> Int
+  /// Bytes not yet sent or acknowledged (SIOCOUTQ).
+  func unsentByteCount() throws(SocketError) -> Int
+
+  func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value
+  func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError)
+
+  /// Closes the socket. Suspends only for SO_LINGER with a time.
+  func close() async
+}
+
+public struct SocketKind: Sendable, Equatable {
+  public enum Transport: Sendable, Equatable {
+    case stream
+    case datagram
+    /// An ICMP echo ("ping") socket.
+    case ping
+    case raw
+  }
+  public let transport: Transport
+  /// The IP protocol number.
+  public let protocolNumber: Int
+
+  public init(transport: Transport, protocolNumber: Int) {
+    self.transport = transport
+    self.protocolNumber = protocolNumber
+  }
+}
+
+public struct ShutdownDirections: OptionSet, Sendable {
+  public let rawValue: Int
+  public init(rawValue: Int) { self.rawValue = rawValue }
+  public static let receive = ShutdownDirections(rawValue: 1)
+  public static let send = ShutdownDirections(rawValue: 2)
+}
+
+public struct TransferFlags: OptionSet, Sendable {
+  public let rawValue: Int
+  public init(rawValue: Int) { self.rawValue = rawValue }
+  /// Do not wait (MSG_DONTWAIT).
+  public static let nonBlocking = TransferFlags(rawValue: 1)
+  /// Leave what is read in the queue (MSG_PEEK).
+  public static let peek = TransferFlags(rawValue: 2)
+  /// Wait until the whole buffer is filled (MSG_WAITALL).
+  public static let waitAll = TransferFlags(rawValue: 4)
+  /// More will follow at once: hold back a partial segment (MSG_MORE).
+  public static let more = TransferFlags(rawValue: 8)
+}
+
+/// What was received: how many bytes went into the buffer, how many the datagram had, and from where.
+public struct ReceiveResult: Sendable, Equatable {
+  public var count: Int
+  /// Length of the whole datagram; larger than `count` if it was cut.
+  public var fullCount: Int
+  public var source: Endpoint?
+
+  public init(count: Int, fullCount: Int, source: Endpoint?) {
+    self.count = count
+    self.fullCount = fullCount
+    self.source = source
+  }
+}
+
+/// Options of the SOL_SOCKET level, as plain values.
+public struct SocketOptions: Sendable, Equatable {
+  public var reuseAddress = false
+  public var reusePort = false
+  public var broadcast = false
+  public var keepAlive = false
+  public var dontRoute = false
+  public var outOfBandInline = false
+  public var timestamp = false
+  public var priority: Int32 = 0
+  /// Nil: close in the background. Zero: reset. Otherwise close waits for so long.
+  public var linger: TimeSpan?
+  /// Bytes, as getsockopt shows them (twice what was asked for, as Linux counts overhead).
+  public var sendBuffer: Int
+  public var receiveBuffer: Int
+  public var receiveLowWater = 1
+  /// Nil: wait without end.
+  public var receiveTimeout: TimeSpan?
+  public var sendTimeout: TimeSpan?
+
+  public init(sendBuffer: Int, receiveBuffer: Int) {
+    self.sendBuffer = sendBuffer
+    self.receiveBuffer = receiveBuffer
+  }
+}
+
+/// Options below SOL_SOCKET that a protocol may know.
+public enum ProtocolOption: Sendable, Hashable {
+  case typeOfService, timeToLive, headerIncluded, pathMTU
+  case noDelay, maximumSegment, cork, keepAliveIdle, keepAliveInterval, keepAliveCount, quickAcknowledge
+  case congestionControl, userTimeout, information
+
+  public enum Value: Sendable, Equatable {
+    case integer(Int)
+    case text(String)
+    /// TCP_INFO; nil while there is no connection.
+    case information(TCPInformation?)
+  }
+}
+
+/// What a socket call can fail with. Each case is one errno of Linux.
+public enum SocketError: Error, Equatable, Sendable {
+  /// An error of the protocols below, or one they share with sockets.
+  case network(NetworkError)
+  /// EINTR: the waiting task was cancelled.
+  case interrupted
+  /// EINPROGRESS: a non-blocking connect(2) has begun.
+  case connectionStarted
+  /// ENOPROTOOPT: the socket does not know the option.
+  case unknownOption
+  /// ENOENT: no congestion control algorithm has that name.
+  case unknownAlgorithm
+
+  public static var wouldBlock: SocketError { .network(.wouldBlock) }
+  public static var invalidArgument: SocketError { .network(.invalidArgument) }
+  public static var notConnected: SocketError { .network(.notConnected) }
+  public static var operationNotSupported: SocketError { .network(.operationNotSupported) }
+}

@@ -1,0 +1,58 @@
+import EventLoop
+import NetStack
+
+/// The tasks that wait for a socket. A wake-up reaches exactly the waiters whose interest it meets, and none is lost:
+/// a task looks at the socket and enqueues itself without suspending in between, on the thread on which the stack
+/// reports changes.
+public final class WaitQueue {
+  private struct Entry {
+    let waiter: Waiter
+    let interest: Readiness
+  }
+
+  private var entries: [Entry] = []
+  private var wakeCount: UInt64 = 0
+
+  public init() {}
+
+  /// Tasks that wait now.
+  public var count: Int { entries.count }
+  /// Waiters woken so far.
+  public var wakes: UInt64 { wakeCount }
+
+  func add(_ waiter: Waiter, interest: Readiness) { entries.append(Entry(waiter: waiter, interest: interest)) }
+
+  func remove(_ waiter: Waiter) { entries.removeAll { $0.waiter === waiter } }
+
+  /// Wakes every waiter that is interested in any of `changes`; errors and hang-ups interest everybody.
+  public func wake(_ changes: Readiness) {
+    guard !entries.isEmpty else { return }
+    let always: Readiness = [.error, .hangUp]
+    for entry in entries where !entry.interest.union(always).isDisjoint(with: changes) {
+      wakeCount += 1
+      entry.waiter.wake()
+    }
+  }
+
+  /// Suspends until something in `interest` is reported, the deadline passes or the task is cancelled. The caller has
+  /// just found that the condition does not hold, and looks again afterwards.
+  public func wait(for interest: Readiness, on loop: any EventLoop, until deadline: Instant?) async -> WaitOutcome {
+    let waiter = Waiter(on: loop)
+    add(waiter, interest: interest)
+    defer { remove(waiter) }
+    return await waiter.wait(until: deadline ?? .distantFuture)
+  }
+}
+
+/// Waits until one of several sockets is ready.
+public enum Polling {
+  /// Suspends until one of `sockets` reports something of its interest. The caller has just found none ready.
+  public static func wait(
+    on sockets: [(socket: any Socket, interest: Readiness)], loop: any EventLoop, until deadline: Instant?
+  ) async -> WaitOutcome {
+    let waiter = Waiter(on: loop)
+    for (socket, interest) in sockets { socket.waiters.add(waiter, interest: interest) }
+    defer { for (socket, _) in sockets { socket.waiters.remove(waiter) } }
+    return await waiter.wait(until: deadline ?? .distantFuture)
+  }
+}
