@@ -11,7 +11,8 @@ import Testing
   func frames() throws {
     let bench = try ModelBench()
     #expect(bench.driver.isLinkUp && bench.client.linkStates == [true])
-    #expect(bench.driver.phyIdentifier == 0x0141_0C50)
+    // Marvell, as its organisation's number says.
+    #expect(bench.driver.phyIdentifier >> 16 == 0x0141)
     let frames = (0..<500).map { ModelBench.frame(60 + $0 * 37 % 1455, $0) }
     for frame in frames {
       #expect(bench.send(frame))

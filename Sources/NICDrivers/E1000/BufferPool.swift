@@ -7,7 +7,7 @@ struct BufferPool {
   let bufferByteCount: Int
   let count: Int
   /// Numbers of the free buffers, in the first ``freeCount`` places.
-  private var free: [Int32]
+  private let free: PrivateTable
   private(set) var freeCount: Int
 
   /// No buffers.
@@ -15,26 +15,31 @@ struct BufferPool {
     memory = .none
     bufferByteCount = 0
     count = 0
-    free = []
+    free = PrivateTable(count: 0, repeating: 0)
     freeCount = 0
   }
 
+  /// `count` buffers, all free. ``close()`` ends the pool.
   init(count: Int, bufferByteCount: Int, memory: inout DMAPieces) throws(DriverError) {
     self.memory = try memory.take(count * bufferByteCount)
     self.count = count
     self.bufferByteCount = bufferByteCount
-    free = (0..<count).reversed().map(Int32.init)
+    free = PrivateTable(count: count, repeating: 0)
     freeCount = count
+    for place in 0..<count { free[place] = count - 1 - place }
   }
+
+  /// Frees the list; the DMA memory goes with its ``DMAPieces``.
+  func close() { free.free() }
 
   /// Takes a free buffer's number; there must be one.
   @inline(__always) mutating func take() -> Int {
     freeCount &-= 1
-    return Int(free[freeCount])
+    return free[freeCount]
   }
 
   @inline(__always) mutating func giveBack(_ number: Int) {
-    free[freeCount] = Int32(truncatingIfNeeded: number)
+    free[freeCount] = number
     freeCount &+= 1
   }
 

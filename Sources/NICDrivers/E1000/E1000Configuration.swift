@@ -65,6 +65,8 @@ public struct E1000Configuration: Sendable, Equatable {
 
 /// The sizes that follow from an MTU.
 struct FrameSizes: Equatable {
+  /// Largest network-layer datagram, in bytes.
+  let mtu: Int
   /// Longest frame without FCS: MTU, Ethernet header, one VLAN tag.
   let frame: Int
   /// Bytes of a receive buffer.
@@ -73,6 +75,7 @@ struct FrameSizes: Equatable {
   let transmitBuffer: Int
 
   init(mtu: Int, configuration: E1000Configuration) {
+    self.mtu = mtu
     frame = mtu + 18
     var whole = 2048
     while whole < mtu + 22 { whole *= 2 }

@@ -39,7 +39,7 @@ public struct E1000Counters: Sendable, Equatable {
   public var receiveRunts: UInt64 = 0
   /// Frames longer than the MTU allows, or spread over several descriptors where none can be.
   public var receiveOversized: UInt64 = 0
-  /// Frames that came while there was no client.
+  /// Descriptors that were filled while there was no client.
   public var receiveWithoutClient: UInt64 = 0
   /// RXO interrupts: the device ran out of descriptors or packet buffer.
   public var receiverOverruns: UInt64 = 0

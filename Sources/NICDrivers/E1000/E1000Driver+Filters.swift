@@ -39,7 +39,7 @@ extension E1000Driver {
   private func change(_ body: (inout ReceiveFilter) -> Void) {
     let before = filter
     body(&filter)
-    guard filter != before, state == .running else { return }
+    guard filter != before, currentState == .running else { return }
     if filter.multicast != before.multicast { programFilters() }
     registers.write(Register.receiveControl, receiveControl.rawValue)
   }

@@ -23,7 +23,7 @@ extension E1000Driver {
 
   /// The interrupt handler: one reading of the cause, one write to mask, no work.
   func handleInterrupt() {
-    guard state == .running else { return }
+    guard currentState == .running else { return }
     let value = registers.read(Register.interruptCauseRead)
     guard value != .max else { return deviceVanished() }
     guard value != 0 else {
@@ -50,7 +50,7 @@ extension E1000Driver {
 
   /// The pass: link, received frames up to the budget, finished transmissions, and interrupts on again.
   func runReceivePass() {
-    guard state == .running else { return }
+    guard currentState == .running else { return }
     counted.receivePasses &+= 1
     let current = generation
     let causes = pendingCauses
@@ -61,10 +61,11 @@ extension E1000Driver {
     if causes.contains(.receiverOverrun) { counted.receiverOverruns &+= 1 }
     if causes.contains(.linkStatusChange) {
       worked = updateLink()
-      guard generation == current, state == .running else { return }
+      guard generation == current, currentState == .running else { return }
     }
 
-    let received = receive(limit: configuration.receiveBudget, client)
+    let budget = configuration.receiveBudget
+    let received = if let client { receive(limit: budget, client) } else { discardReceived(limit: budget) }
     guard generation == current else { return }
     if received > 0 {
       worked = true
@@ -116,8 +117,8 @@ extension E1000Driver {
   }
 
   @discardableResult func setLink(_ isUp: Bool) -> Bool {
-    guard isUp != isLinkUp else { return false }
-    isLinkUp = isUp
+    guard isUp != linkIsUp else { return false }
+    linkIsUp = isUp
     counted.linkChanges &+= 1
     if tap.isOn {
       tap.emit(.driver, .stateChange(object: name, from: isUp ? "down" : "up", to: isUp ? "up" : "down"))
@@ -149,7 +150,7 @@ extension E1000Driver {
 
   /// The pause is over: connects the interrupt again and looks at everything once.
   func stormIsOver() {
-    guard state == .running else { return }
+    guard currentState == .running else { return }
     connectInterrupt()
     pendingCauses.insert(.linkStatusChange)
     receivePass.schedule()
@@ -162,7 +163,7 @@ extension E1000Driver {
   /// The registers read all ones. The memory stays until ``stop()``: the device might still write.
   func deviceVanished() {
     counted.deviceLosses += 1
-    state = .gone
+    currentState = .gone
     registers.function.setInterruptHandler(nil)
     receivePass.cancel()
     stormTimer.cancel()

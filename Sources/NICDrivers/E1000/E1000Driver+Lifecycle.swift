@@ -10,18 +10,18 @@ extension E1000Driver {
   ///
   /// - Throws: ``DriverError``; the driver is stopped then, and holds no memory.
   public func start() throws(DriverError) {
-    if state == .gone { stop() }
-    guard state == .stopped else { return }
+    if currentState == .gone { stop() }
+    guard currentState == .stopped else { return }
     do {
       try bringUp()
     } catch {
       shutDown()
       throw error
     }
-    state = .running
+    currentState = .running
     connectInterrupt()
     updateLink()
-    guard state == .running else { return }
+    guard currentState == .running else { return }
     unmask()
     if isTransmitWanted {
       isTransmitFreed = true
@@ -45,7 +45,7 @@ extension E1000Driver {
     registers.setLinkUp()
 
     receiveRing = try ReceiveRing(count: configuration.receiveDescriptors, sizes: sizes, memory: &memory)
-    transmitRing = try TransmitRing(
+    try transmitRing.open(
       configuration: configuration, sizes: sizes, generation: generation, memory: &memory)
     clearStatistics()
     setUpReceiver()
@@ -116,8 +116,8 @@ extension E1000Driver {
   /// poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given back.
   /// Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
   public func stop() {
-    guard state != .stopped else { return }
-    if state == .running {
+    guard currentState != .stopped else { return }
+    if currentState == .running {
       registers.write(Register.interruptMaskClear, InterruptCauses.all.rawValue)
       var control = receiveControl
       control.enabled = false
@@ -147,10 +147,10 @@ extension E1000Driver {
     // If the device does not come out of reset, or is gone, it loses the bus all the same.
     try? registers.reset()
     function.command = function.command.subtracting(.busMaster)
-    state = .stopped
+    currentState = .stopped
     generation &+= 1
     receiveRing = ReceiveRing()
-    transmitRing = TransmitRing()
+    transmitRing.close()
     memory.giveBack()
     pendingCauses = []
     isMasked = false
@@ -167,9 +167,8 @@ extension E1000Driver {
       throw .badConfiguration("MTU \(value): it must be 68 to 16110")
     }
     guard value != mtu else { return }
-    let wasRunning = state == .running
+    let wasRunning = currentState == .running
     if wasRunning { stop() }
-    mtu = value
     sizes = FrameSizes(mtu: value, configuration: configuration)
     if wasRunning { try start() }
   }

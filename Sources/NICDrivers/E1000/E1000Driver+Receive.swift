@@ -8,52 +8,66 @@ import Synchronization
 extension E1000Driver {
   /// Hands finished frames to `client`, at most `limit` descriptors of them; returns the number of descriptors that were
   /// written anew, for which RDT is to be moved. Stops early if the client stopped the driver.
-  func receive(limit: Int, _ client: (any NetworkDeviceClient)?) -> Int {
+  func receive(limit: Int, _ client: any NetworkDeviceClient) -> Int {
     let ring = receiveRing
     let current = generation
     let isTracing = tap.isOn
     let verifies = configuration.checksumOffload
     let wholeMask = ReceiveWord.done | ReceiveWord.endOfPacket | ReceiveWord.frameErrors
     let whole = ReceiveWord.done | ReceiveWord.endOfPacket
+    let descriptors = ring.descriptors
+    let buffers = ring.buffers
+    let size = ring.bufferByteCount
+    let count = ring.count
     var index = ring.next
     var taken = 0
     var bytes = 0
     var frames = 0
-    guard ring.count > 0 else { return 0 }
+    guard count > 0 else { return 0 }
     while taken < limit {
-      let word = ring.descriptors.load(index &* ReceiveDescriptor.byteCount &+ 8, as: UInt64.self)
+      let descriptor = descriptors.slice(index &* ReceiveDescriptor.byteCount, ReceiveDescriptor.byteCount)
+      let word = descriptor.load(8, as: UInt64.self)
       guard word & ReceiveWord.done != 0 else { break }
       // The device may be in another process: what it wrote before DD.
       atomicMemoryFence(ordering: .acquiring)
       taken &+= 1
+      let offset = index &* size
       let length = Int(truncatingIfNeeded: word & 0xFFFF)
-      if word & wholeMask == whole, length >= 14, length <= ring.bufferByteCount, !receiveRing.isInsideFrame,
-        let client
-      {
+      if word & wholeMask == whole, length >= 14, length <= size, !ring.isInsideFrame {
         bytes &+= length
         frames &+= 1
-        let frame = ring.buffers.window.bytes(index &* ring.bufferByteCount, length)
-        let metadata = verifies ? Self.metadata(word) : ReceiveMetadata()
         if isTracing { trace(length) }
-        client.received(frame, metadata)
+        client.received(buffers.window.bytes(offset, length), verifies ? Self.metadata(word) : ReceiveMetadata())
       } else if let length = assemble(index, word) {
-        if let client {
-          bytes &+= length
-          frames &+= 1
-          let metadata = verifies ? Self.metadata(word) : ReceiveMetadata()
-          if isTracing { trace(length) }
-          client.received(ring.assembly.bytes(0, length), metadata)
-        } else {
-          counted.receiveWithoutClient += 1
-        }
+        bytes &+= length
+        frames &+= 1
+        if isTracing { trace(length) }
+        client.received(ring.assembly.bytes(0, length), verifies ? Self.metadata(word) : ReceiveMetadata())
       }
       guard generation == current else { break }
-      ring.free(index)
-      index = index &+ 1 == ring.count ? 0 : index &+ 1
+      descriptor.store(buffers.busAddress &+ UInt64(truncatingIfNeeded: offset), 0)
+      descriptor.store(0 as UInt64, 8)
+      index = index &+ 1 == count ? 0 : index &+ 1
     }
     counted.framesReceived &+= UInt64(truncatingIfNeeded: frames)
     counted.bytesReceived &+= UInt64(truncatingIfNeeded: bytes)
-    if generation == current { receiveRing.next = index }
+    if generation == current { ring.next = index }
+    return taken
+  }
+
+  /// Nobody takes frames: counts them, and gives the descriptors back.
+  func discardReceived(limit: Int) -> Int {
+    let ring = receiveRing
+    var taken = 0
+    while taken < limit, ring.isNextDone {
+      counted.receiveWithoutClient += 1
+      ring.free(ring.next)
+      ring.next = ring.next + 1 == ring.count ? 0 : ring.next + 1
+      ring.isInsideFrame = false
+      ring.isDiscarding = false
+      ring.assembled = 0
+      taken += 1
+    }
     return taken
   }
 
@@ -70,7 +84,7 @@ extension E1000Driver {
     return metadata
   }
 
-  /// Everything but a whole, sound frame in one descriptor: a part of a frame, a damaged one, nonsense, or no client.
+  /// Everything but a whole, sound frame in one descriptor: a part of a frame, a damaged one, or nonsense.
   /// Returns the length of a frame that is complete in the assembly memory now.
   private func assemble(_ index: Int, _ word: UInt64) -> Int? {
     let length = Int(truncatingIfNeeded: word & 0xFFFF)
@@ -96,11 +110,6 @@ extension E1000Driver {
       guard length >= 14 || receiveRing.isInsideFrame else {
         counted.receiveRunts += 1
         return discard("shorter than an Ethernet header", length)
-      }
-      guard receiveRing.isInsideFrame else {
-        // Whole and sound: it is here because there is nobody to take it.
-        counted.receiveWithoutClient += 1
-        return nil
       }
     }
     let assembled = receiveRing.assembled

@@ -30,7 +30,7 @@ public struct DeviceStatistics: Sendable, Equatable {
 extension E1000Driver {
   /// Reads the device's counters, which clears them, and returns the sums since the driver was made.
   public func statistics() -> DeviceStatistics {
-    if state == .running { readStatistics() }
+    if currentState == .running { readStatistics() }
     return accumulated
   }
 

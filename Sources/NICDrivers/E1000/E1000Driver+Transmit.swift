@@ -14,7 +14,7 @@ extension E1000Driver {
   }
 
   private func reserveAfterReclaiming(capacity: Int) -> TransmitBuffer? {
-    if state == .running {
+    if currentState == .running {
       guard capacity <= transmitRing.capacityLimit else {
         counted.oversizedReservations &+= 1
         return nil
@@ -28,7 +28,7 @@ extension E1000Driver {
       // Every descriptor the device knows of is covered by one with RS, so TXDW will come for the oldest; if it was set
       // since the cause was last read it is pending in ICR and comes at once. If it came before that reading, its
       // descriptor was already done when the reclaim above looked.
-      if state == .running, !isMasked {
+      if currentState == .running, !isMasked {
         registers.write(Register.interruptMaskSet, InterruptCauses.transmitWrittenBack.rawValue)
       }
     }
@@ -52,10 +52,9 @@ extension E1000Driver {
       counted.staleBuffers &+= 1
       return
     }
-    guard isLinkUp, length >= 14, length <= transmitRing.byteCount(of: number) else {
-      return refuse(number, length: length)
-    }
+    guard linkIsUp, length >= 14 else { return refuse(number, length: length) }
     if offload.segmentSize != 0 { return submitSegment(number, length: length, offload: offload) }
+    // No buffer is smaller than this.
     guard length <= sizes.frame else { return refuse(number, length: length) }
     if offload.insertsTransportChecksum {
       guard configuration.checksumOffload, offload.canInsertChecksum(length: length) else {
@@ -72,7 +71,8 @@ extension E1000Driver {
   }
 
   private func submitSegment(_ number: Int, length: Int, offload: TransmitOffload) {
-    guard configuration.offersSegmentation, offload.insertsTransportChecksum, offload.canSegment(length: length),
+    guard configuration.offersSegmentation, length <= transmitRing.byteCount(of: number),
+      offload.insertsTransportChecksum, offload.canSegment(length: length),
       offload.headerByteCount + Int(offload.segmentSize) <= sizes.frame
     else { return refuse(number, length: length) }
     let pieces = transmitRing.submitSegment(number, length: length, offload: offload)
@@ -85,7 +85,7 @@ extension E1000Driver {
 
   /// Frees the buffer of a frame that cannot be sent, and counts why.
   private func refuse(_ number: Int, length: Int) {
-    if !isLinkUp {
+    if !linkIsUp {
       counted.transmitWithoutLink += 1
       if tap.isOn { tap.emit(.driver, .dropped(reason: "\(name): no link", length: length)) }
     } else {

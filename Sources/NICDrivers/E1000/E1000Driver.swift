@@ -27,20 +27,23 @@ public final class E1000Driver {
   /// stands, so that a name does not change when a neighbour appears.
   public let name: String
   public let hardwareAddress: MACAddress
-  public internal(set) var state: State = .stopped
-  public internal(set) var isLinkUp = false
-  public internal(set) var mtu = 1500
+  public var state: State { currentState }
+  public var isLinkUp: Bool { linkIsUp }
+  public var mtu: Int { sizes.mtu }
   public weak var client: (any NetworkDeviceClient)?
   /// The PHY's identifier registers, once the driver was started.
   public internal(set) var phyIdentifier: UInt32 = 0
 
+  // Properties that other modules could see would be checked for exclusive access each time: these are not public.
+  var currentState: State = .stopped
+  var linkIsUp = false
   let registers: E1000Registers
   let loop: any EventLoop
   let tap: EventTap
   var sizes: FrameSizes
   var memory: DMAPieces
   var receiveRing = ReceiveRing()
-  var transmitRing = TransmitRing()
+  let transmitRing = TransmitRing()
   /// Number of the current start; every stop makes a new one, so that what came before is known as stale.
   var generation = 1
   var counted = E1000Counters()

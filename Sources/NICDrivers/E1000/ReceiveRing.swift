@@ -7,7 +7,7 @@ import Memory
 /// The device owns the descriptors from RDH up to, not including, RDT. The driver takes them from ``next`` on as they
 /// get done, writes them anew, and moves RDT to the last one it wrote: one descriptor always stays between tail and
 /// head, since an equal head and tail mean an empty ring.
-struct ReceiveRing {
+final class ReceiveRing {
   let descriptors: MemoryWindow
   /// Address of the ring, as the device sees it.
   let busAddress: UInt64

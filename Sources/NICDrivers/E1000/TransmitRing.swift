@@ -10,7 +10,7 @@ import Synchronization
 /// descriptors (DD), never from TDH, which moves when a descriptor was fetched: the last descriptor of a batch and
 /// the end of a frame about every ``reportInterval`` descriptors ask for their status, and what the oldest of these reports
 /// covers is free once it is done. Every descriptor that the device has been told of is covered by one.
-struct TransmitRing {
+final class TransmitRing {
   /// Descriptors from one status report to the next inside a batch.
   static var reportInterval: Int { 32 }
   /// Bytes that one data descriptor names: the 16 KiB of packet buffer for transmission less 96 (manual section 3.3.3).
@@ -21,98 +21,131 @@ struct TransmitRing {
   static var frameCost: Int { 2 }
   static var segmentCost: Int { 1 + (segmentByteCount + dataByteLimit - 1) / dataByteLimit }
 
-  enum Owner: UInt8 { case pool, client, device }
-
-  let descriptors: MemoryWindow
-  let busAddress: UInt64
-  let count: Int
-  /// Which start of the driver the ring belongs to: the upper half of its tokens.
-  let generation: Int
-  private var frames: BufferPool
-  private var segments: BufferPool
-  private var owners: [Owner]
+  private(set) var descriptors = DMABuffer.none.window
+  private(set) var busAddress: UInt64 = 0
+  /// Descriptors; zero while the driver is stopped.
+  private(set) var count = 0
+  /// Which start of the driver the ring belongs to: the upper half of its tokens. -1 while there is none.
+  private var generation = -1
+  private var frames = BufferPool()
+  private var segments = BufferPool()
+  /// 1 for a buffer that the client holds.
+  private var held = PrivateTable(count: 0, repeating: 0)
   /// The buffer that becomes free with a descriptor, or -1.
-  private var bufferOfSlot: [Int32]
+  private var bufferOfSlot = PrivateTable(count: 0, repeating: 0)
   /// Slots whose status was asked for, oldest first, in a ring of its own.
-  private var reports: [UInt16]
+  private var reports = PrivateTable(count: 0, repeating: 0)
   private var reportHead = 0
   private var reportCount = 0
   /// The slot that is written next; what TDT says; the oldest slot not free.
-  private(set) var tail = 0
+  private var tail = 0
   private var published = 0
   private var oldest = 0
-  /// Slots in use, and slots promised to buffers that clients hold.
-  private(set) var used = 0
-  private var promised = 0
+  /// Slots in use, and those promised to buffers that the client holds.
+  private var committed = 0
   /// Frames between submission and completion.
   private(set) var inFlight = 0
   /// The end of the last frame, and descriptors since the last report: 0 if that end is one.
   private var lastEnd = 0
   private var lastWord: UInt64 = 0
   private var sinceReport = 0
-  /// The checksum context that the device holds; a second half of 0 is none.
-  private var context = TransmitContext(TransmitDescriptor(low: 0, high: 0))
+  /// The checksum context that the device holds, as the halves of its descriptor; a second half of 0 is none.
+  private var contextLow: UInt64 = 0
+  private var contextHigh: UInt64 = 0
 
-  /// No ring.
-  init() {
-    descriptors = DMABuffer.none.window
-    busAddress = 0
-    count = 0
-    generation = 0
-    frames = BufferPool()
-    segments = BufferPool()
-    owners = []
-    bufferOfSlot = []
-    reports = []
-  }
+  deinit { freeTables() }
 
-  init(
+  /// Makes an empty ring and its buffers. ``close()`` must follow, also after an error.
+  func open(
     configuration: E1000Configuration, sizes: FrameSizes, generation: Int, memory: inout DMAPieces
   ) throws(DriverError) {
-    let ring = try memory.take(configuration.transmitDescriptors * TransmitDescriptor.byteCount)
-    descriptors = ring.window
-    busAddress = ring.busAddress
-    count = configuration.transmitDescriptors
-    self.generation = generation
-    frames = try BufferPool(
+    close()
+    let slots = configuration.transmitDescriptors
+    let ring = try memory.take(slots * TransmitDescriptor.byteCount)
+    let frames = try BufferPool(
       count: configuration.transmitBuffers, bufferByteCount: sizes.transmitBuffer, memory: &memory)
-    segments = try BufferPool(
+    self.frames.close()
+    self.frames = frames
+    let segments = try BufferPool(
       count: configuration.offersSegmentation ? configuration.segmentationBuffers : 0,
       bufferByteCount: Self.segmentByteCount, memory: &memory)
-    owners = Array(repeating: .pool, count: frames.count + segments.count)
-    bufferOfSlot = Array(repeating: -1, count: count)
-    reports = Array(repeating: 0, count: count)
+    self.segments.close()
+    self.segments = segments
+    held.free()
+    held = PrivateTable(count: frames.count + segments.count, repeating: 0)
+    bufferOfSlot.free()
+    bufferOfSlot = PrivateTable(count: slots, repeating: -1)
+    reports.free()
+    reports = PrivateTable(count: slots, repeating: 0)
+    descriptors = ring.window
+    busAddress = ring.busAddress
+    self.generation = generation
+    count = slots
+  }
+
+  /// Forgets everything: no buffer is to be had, every token is stale.
+  func close() {
+    count = 0
+    generation = -1
+    descriptors = DMABuffer.none.window
+    busAddress = 0
+    freeTables()
+    frames = BufferPool()
+    segments = BufferPool()
+    held = PrivateTable(count: 0, repeating: 0)
+    bufferOfSlot = PrivateTable(count: 0, repeating: 0)
+    reports = PrivateTable(count: 0, repeating: 0)
+    reportHead = 0
+    reportCount = 0
+    tail = 0
+    published = 0
+    oldest = 0
+    committed = 0
+    inFlight = 0
+    lastEnd = 0
+    lastWord = 0
+    sinceReport = 0
+    contextLow = 0
+    contextHigh = 0
+  }
+
+  private func freeTables() {
+    frames.close()
+    segments.close()
+    held.free()
+    bufferOfSlot.free()
+    reports.free()
   }
 
   /// Largest capacity that can be reserved.
-  var capacityLimit: Int { max(frames.bufferByteCount, segments.bufferByteCount) }
+  var capacityLimit: Int { segments.count > 0 ? segments.bufferByteCount : frames.bufferByteCount }
 
   /// Takes a buffer and its descriptors; nil if there are none.
-  @inline(__always) mutating func reserve(capacity: Int) -> TransmitBuffer? {
+  @inline(__always) func reserve(capacity: Int) -> TransmitBuffer? {
     if capacity <= frames.bufferByteCount {
-      guard frames.freeCount > 0, used &+ promised &+ Self.frameCost < count else { return nil }
-      promised &+= Self.frameCost
+      guard frames.freeCount > 0, committed &+ Self.frameCost < count else { return nil }
+      committed &+= Self.frameCost
       let number = frames.take()
-      owners[number] = .client
+      held[number] = 1
       return TransmitBuffer(window: frames.window(number), token: number | generation &<< 32)
     }
     return reserveSegment(capacity: capacity)
   }
 
-  private mutating func reserveSegment(capacity: Int) -> TransmitBuffer? {
-    guard capacity <= segments.bufferByteCount, segments.freeCount > 0, used + promised + Self.segmentCost < count
+  private func reserveSegment(capacity: Int) -> TransmitBuffer? {
+    guard capacity <= segments.bufferByteCount, segments.freeCount > 0, committed + Self.segmentCost < count
     else { return nil }
-    promised += Self.segmentCost
+    committed += Self.segmentCost
     let number = segments.take()
-    owners[frames.count + number] = .client
+    held[frames.count + number] = 1
     return TransmitBuffer(window: segments.window(number), token: (frames.count + number) | generation << 32)
   }
 
   /// Number of the buffer behind a token of this ring, which the client must hold; nil if the token is of an earlier ring.
   @inline(__always) func number(of token: Int) -> Int? {
-    guard token &>> 32 == generation, count > 0 else { return nil }
+    guard token &>> 32 == generation else { return nil }
     let number = token & 0xFFFF_FFFF
-    precondition(owners[number] == .client, "a transmit buffer was given back or submitted twice")
+    precondition(held[number] == 1, "a transmit buffer was given back or submitted twice")
     return number
   }
 
@@ -121,51 +154,54 @@ struct TransmitRing {
     number < frames.count ? frames.bufferByteCount : segments.bufferByteCount
   }
 
+  /// Descriptors that were promised with buffer `number`.
+  @inline(__always) private func cost(of number: Int) -> Int {
+    number < frames.count ? Self.frameCost : Self.segmentCost
+  }
+
   /// Takes an unused buffer back from the client.
-  mutating func giveBack(_ number: Int) {
-    promised -= number < frames.count ? Self.frameCost : Self.segmentCost
+  func giveBack(_ number: Int) {
+    committed -= cost(of: number)
+    held[number] = 0
     free(number)
   }
 
-  @inline(__always) private mutating func free(_ number: Int) {
-    owners[number] = .pool
+  @inline(__always) private func free(_ number: Int) {
     if number < frames.count { frames.giveBack(number) } else { segments.giveBack(number &- frames.count) }
   }
 
-  @inline(__always) private mutating func put(_ low: UInt64, _ high: UInt64) {
-    let offset = tail &* TransmitDescriptor.byteCount
-    descriptors.store(low, offset)
-    descriptors.store(high, offset &+ 8)
-    tail = tail &+ 1 == count ? 0 : tail &+ 1
-    used &+= 1
+  /// Writes a descriptor, with whose completion buffer `number` becomes free (-1: none).
+  @inline(__always) private func put(_ low: UInt64, _ high: UInt64, freeing number: Int = -1) {
+    let slot = tail
+    let descriptor = descriptors.slice(slot &* TransmitDescriptor.byteCount, TransmitDescriptor.byteCount)
+    descriptor.store(low, 0)
+    descriptor.store(high, 8)
+    bufferOfSlot[slot] = number
+    tail = slot &+ 1 == count ? 0 : slot &+ 1
     sinceReport &+= 1
   }
 
   /// Writes the last descriptor of a frame, which asks for a report if it is time.
-  @inline(__always) private mutating func end(_ number: Int, _ low: UInt64, _ high: UInt64) {
+  @inline(__always) private func end(_ number: Int, _ low: UInt64, _ high: UInt64) {
     lastEnd = tail
-    bufferOfSlot[tail] = Int32(truncatingIfNeeded: number)
-    owners[number] = .device
+    lastWord = high
+    held[number] = 0
     inFlight &+= 1
-    if sinceReport &+ 1 >= Self.reportInterval {
-      put(low, high | TransmitWord.reportStatus)
-      report()
-    } else {
-      lastWord = high
-      put(low, high)
-    }
+    let isTime = sinceReport &+ 1 >= Self.reportInterval
+    put(low, isTime ? high | TransmitWord.reportStatus : high, freeing: number)
+    if isTime { report() }
   }
 
-  @inline(__always) private mutating func report() {
+  @inline(__always) private func report() {
     let place = reportHead &+ reportCount
-    reports[place < count ? place : place &- count] = UInt16(truncatingIfNeeded: lastEnd)
+    reports[place < count ? place : place &- count] = lastEnd
     reportCount &+= 1
     sinceReport = 0
   }
 
   /// Queues a frame that is complete: one legacy descriptor.
-  @inline(__always) mutating func submitPlain(_ number: Int, length: Int) {
-    promised &-= number < frames.count ? Self.frameCost : Self.segmentCost
+  @inline(__always) func submitPlain(_ number: Int, length: Int) {
+    committed &-= cost(of: number) &- 1
     let word = TransmitDescriptor.legacy(address: 0, length: length, command: [.endOfPacket, .insertFCS]).high
     end(number, address(of: number), word)
   }
@@ -173,12 +209,13 @@ struct TransmitRing {
   /// Queues a frame whose transport checksum the device fills in. The context is written only if the device holds
   /// another; returns true if it was.
   @inline(__always)
-  mutating func submitChecksum(_ number: Int, length: Int, offload: TransmitOffload) -> Bool {
-    promised &-= number < frames.count ? Self.frameCost : Self.segmentCost
+  func submitChecksum(_ number: Int, length: Int, offload: TransmitOffload) -> Bool {
     let wanted = offload.checksumContext
-    let isNew = wanted.low != context.low || wanted.high != context.high
+    let isNew = wanted.low != contextLow || wanted.high != contextHigh
+    committed &-= cost(of: number) &- (isNew ? 2 : 1)
     if isNew {
-      context = wanted
+      contextLow = wanted.low
+      contextHigh = wanted.high
       put(wanted.low, wanted.high)
     }
     let word = TransmitDescriptor.data(
@@ -191,10 +228,9 @@ struct TransmitRing {
   /// Queues a large segment for the device to cut up: its context, and data descriptors of at most ``dataByteLimit``
   /// bytes; returns how many of these. A segmentation context is never used twice, and the checksum context is taken as
   /// lost with it.
-  mutating func submitSegment(_ number: Int, length: Int, offload: TransmitOffload) -> Int {
-    promised -= number < frames.count ? Self.frameCost : Self.segmentCost
+  func submitSegment(_ number: Int, length: Int, offload: TransmitOffload) -> Int {
     let wanted = offload.segmentationContext(length: length)
-    context = TransmitContext(TransmitDescriptor(low: 0, high: 0))
+    contextHigh = 0
     put(wanted.low, wanted.high)
     let options: TransmitOptions = offload.isIPv6 ? .transportChecksum : [.ipChecksum, .transportChecksum]
     var address = address(of: number)
@@ -213,6 +249,7 @@ struct TransmitRing {
       address: 0, length: rest, command: [.endOfPacket, .insertFCS, .segment], options: options
     ).high
     end(number, address, word)
+    committed -= cost(of: number) - (1 + pieces)
     return pieces
   }
 
@@ -222,7 +259,7 @@ struct TransmitRing {
 
   /// Makes everything submitted ready for the device: the last descriptor asks for a report. Returns TDT's new value, or
   /// nil if there is nothing new.
-  @inline(__always) mutating func publish() -> UInt32? {
+  @inline(__always) func publish() -> UInt32? {
     guard tail != published else { return nil }
     if sinceReport > 0 {
       let offset = lastEnd &* TransmitDescriptor.byteCount &+ 8
@@ -236,28 +273,30 @@ struct TransmitRing {
   }
 
   /// Takes back the buffers of all frames that the device is done with; returns their number. Bounded by the ring.
-  @inline(__always) mutating func reclaim() -> Int {
+  @inline(__always) func reclaim() -> Int {
     var freed = 0
+    var released = 0
     while reportCount > 0 {
-      let slot = Int(reports[reportHead])
-      let word = descriptors.load(slot &* TransmitDescriptor.byteCount &+ 8, as: UInt64.self)
+      let end = reports[reportHead]
+      let word = descriptors.load(end &* TransmitDescriptor.byteCount &+ 8, as: UInt64.self)
       guard word & TransmitWord.done != 0 else { break }
       atomicMemoryFence(ordering: .acquiring)
       reportHead = reportHead &+ 1 == count ? 0 : reportHead &+ 1
       reportCount &-= 1
-      var isLast = false
-      while !isLast {
-        let number = Int(bufferOfSlot[oldest])
+      let stop = end &+ 1 == count ? 0 : end &+ 1
+      var slot = oldest
+      repeat {
+        let number = bufferOfSlot[slot]
         if number >= 0 {
-          bufferOfSlot[oldest] = -1
           free(number)
           freed &+= 1
         }
-        isLast = oldest == slot
-        oldest = oldest &+ 1 == count ? 0 : oldest &+ 1
-        used &-= 1
-      }
+        slot = slot &+ 1 == count ? 0 : slot &+ 1
+        released &+= 1
+      } while slot != stop
+      oldest = stop
     }
+    committed &-= released
     inFlight &-= freed
     return freed
   }
