@@ -18,10 +18,11 @@ public final class DMASpace {
 
   /// Sorted by start; no overlaps.
   private var regions: [Region] = []
-  /// The region of the last successful look-up.
-  @usableFromInline var recent: Region?
+  /// The region of the last successful look-up. This and the next are read for every buffer of every frame, at once and
+  /// by value: the run-time exclusivity check would cost more than the look-up.
+  @exclusivity(unchecked) @usableFromInline var recent: Region?
   /// Mirrors the function's Bus Master Enable bit.
-  @usableFromInline var masterEnabled = false
+  @exclusivity(unchecked) @usableFromInline var masterEnabled = false
   private var count = DMACounters()
 
   public init() {}
@@ -34,8 +35,8 @@ public final class DMASpace {
 
   /// Set by the configuration space whenever the function's Bus Master Enable bit changes.
   public var isMasterEnabled: Bool {
-    get { masterEnabled }
-    set { masterEnabled = newValue }
+    get { unsafe masterEnabled }
+    set { unsafe masterEnabled = newValue }
   }
 
   /// Makes `window` reachable at `start`. Throws if it is empty, wraps, or overlaps a region that is there.
@@ -52,7 +53,7 @@ public final class DMASpace {
       throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
     }
     regions.insert(Region(start: start, window: window, writable: writable), at: index)
-    recent = nil
+    unsafe recent = nil
   }
 
   /// Takes away every region that lies inside `start ..< start + byteCount`; returns how many there were.
@@ -62,14 +63,14 @@ public final class DMASpace {
     regions.removeAll {
       $0.start >= start && $0.start - start < byteCount && byteCount - ($0.start - start) >= UInt64($0.window.count)
     }
-    recent = nil
+    unsafe recent = nil
     return before - regions.count
   }
 
   /// The memory behind `address ..< address + count`, or nil (counted) if the device may not touch all of it.
   @inline(__always) @inlinable
   public func resolve(_ address: UInt64, _ count: Int, _ access: Access) -> MemoryWindow? {
-    if masterEnabled, let region = recent {
+    if unsafe masterEnabled, let region = unsafe recent {
       let offset = address &- region.start
       let size = UInt64(truncatingIfNeeded: region.window.count)
       if offset < size, UInt64(truncatingIfNeeded: count) <= size &- offset, access == .read || region.writable {
@@ -80,7 +81,7 @@ public final class DMASpace {
   }
 
   @usableFromInline func resolveSlowly(_ address: UInt64, _ count: Int, _ access: Access) -> MemoryWindow? {
-    guard masterEnabled else {
+    guard unsafe masterEnabled else {
       self.count.withoutMastering += 1
       return nil
     }
@@ -105,7 +106,7 @@ public final class DMASpace {
       self.count.readOnly += 1
       return nil
     }
-    recent = region
+    unsafe recent = region
     return region.window.slice(Int(offset), count)
   }
 }
