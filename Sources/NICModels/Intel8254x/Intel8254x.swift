@@ -47,6 +47,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   weak var slot: (any FunctionSlot)?
   var dma = DMASpace()
   var count = Intel8254xCounters()
+  /// Apart from `count`: an array inside of it would cost every counter a run-time exclusivity check.
+  private var guestErrors = GuestErrorCounts()
   var powerManagement = 0
 
   /// The cable. Set by ``plug(into:)``.
@@ -125,7 +127,11 @@ public final class Intel8254x: PCIFunction, WirePort {
   }
 
   /// What the model did so far.
-  public var counters: Intel8254xCounters { count }
+  public var counters: Intel8254xCounters {
+    var snapshot = count
+    snapshot.guestErrors = guestErrors
+    return snapshot
+  }
 
   /// The words of the EEPROM as they are now.
   public var eepromWords: [UInt16] { eeprom.words }
@@ -182,7 +188,7 @@ public final class Intel8254x: PCIFunction, WirePort {
 
   /// Counts an error of the guest and tells the tap.
   @inline(never) func refuse(_ error: GuestError) {
-    count.guestErrors[error] &+= 1
+    guestErrors[error] &+= 1
     if tap.isOn { tap.emit(.model, .note("\(name): guest error \(error)")) }
   }
 }
