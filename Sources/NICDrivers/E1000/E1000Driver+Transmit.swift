@@ -36,7 +36,7 @@ extension E1000Driver {
   }
 
   public func release(_ buffer: TransmitBuffer) {
-    guard let number = transmitRing.number(of: buffer.token) else {
+    guard let number = transmitRing.claim(buffer.token) else {
       counted.staleBuffers &+= 1
       return
     }
@@ -48,7 +48,7 @@ extension E1000Driver {
   /// and buffer allow, or asks for an offload that the device or ``features`` do not have. While the link is down it is
   /// counted and thrown away.
   public func submit(_ buffer: TransmitBuffer, length: Int, offload: TransmitOffload) {
-    guard let number = transmitRing.number(of: buffer.token) else {
+    guard let number = transmitRing.claim(buffer.token) else {
       counted.staleBuffers &+= 1
       return
     }

@@ -141,11 +141,14 @@ final class TransmitRing {
     return TransmitBuffer(window: segments.window(number), token: (frames.count + number) | generation << 32)
   }
 
-  /// Number of the buffer behind a token of this ring, which the client must hold; nil if the token is of an earlier ring.
-  @inline(__always) func number(of token: Int) -> Int? {
+  /// Takes the buffer behind a token of this ring from the client, which must hold it; nil if the token is of an earlier
+  /// ring. To be followed by a submission or ``giveBack(_:)``.
+  @inline(__always) func claim(_ token: Int) -> Int? {
     guard token &>> 32 == generation else { return nil }
     let number = token & 0xFFFF_FFFF
+    let held = held
     precondition(held[number] == 1, "a transmit buffer was given back or submitted twice")
+    held[number] = 0
     return number
   }
 
@@ -159,10 +162,9 @@ final class TransmitRing {
     number < frames.count ? Self.frameCost : Self.segmentCost
   }
 
-  /// Takes an unused buffer back from the client.
+  /// Frees a claimed buffer unused.
   func giveBack(_ number: Int) {
     committed -= cost(of: number)
-    held[number] = 0
     free(number)
   }
 
@@ -172,20 +174,21 @@ final class TransmitRing {
 
   /// Writes a descriptor, with whose completion buffer `number` becomes free (-1: none).
   @inline(__always) private func put(_ low: UInt64, _ high: UInt64, freeing number: Int = -1) {
+    // Fields first: the compiler must take a store to memory for one that could change them.
     let slot = tail
+    let table = bufferOfSlot
     let descriptor = descriptors.slice(slot &* TransmitDescriptor.byteCount, TransmitDescriptor.byteCount)
-    descriptor.store(low, 0)
-    descriptor.store(high, 8)
-    bufferOfSlot[slot] = number
     tail = slot &+ 1 == count ? 0 : slot &+ 1
     sinceReport &+= 1
+    descriptor.store(low, 0)
+    descriptor.store(high, 8)
+    table[slot] = number
   }
 
   /// Writes the last descriptor of a frame, which asks for a report if it is time.
   @inline(__always) private func end(_ number: Int, _ low: UInt64, _ high: UInt64) {
     lastEnd = tail
     lastWord = high
-    held[number] = 0
     inFlight &+= 1
     let isTime = sinceReport &+ 1 >= Self.reportInterval
     put(low, isTime ? high | TransmitWord.reportStatus : high, freeing: number)
@@ -274,6 +277,9 @@ final class TransmitRing {
 
   /// Takes back the buffers of all frames that the device is done with; returns their number. Bounded by the ring.
   @inline(__always) func reclaim() -> Int {
+    guard reportCount > 0 else { return 0 }
+    let table = bufferOfSlot
+    let slots = count
     var freed = 0
     var released = 0
     while reportCount > 0 {
@@ -283,15 +289,15 @@ final class TransmitRing {
       atomicMemoryFence(ordering: .acquiring)
       reportHead = reportHead &+ 1 == count ? 0 : reportHead &+ 1
       reportCount &-= 1
-      let stop = end &+ 1 == count ? 0 : end &+ 1
+      let stop = end &+ 1 == slots ? 0 : end &+ 1
       var slot = oldest
       repeat {
-        let number = bufferOfSlot[slot]
+        let number = table[slot]
         if number >= 0 {
           free(number)
           freed &+= 1
         }
-        slot = slot &+ 1 == count ? 0 : slot &+ 1
+        slot = slot &+ 1 == slots ? 0 : slot &+ 1
         released &+= 1
       } while slot != stop
       oldest = stop
