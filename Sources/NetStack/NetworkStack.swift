@@ -49,6 +49,11 @@ public final class NetworkStack {
     if let address = IPv4Subnet(.loopback, prefixLength: 8) { loopback.add(address) }
   }
 
+  deinit {
+    for interface in interfaces { interface.device.client = nil }
+    ip.disconnect()
+  }
+
   // MARK: Interfaces
 
   /// Makes an interface of a device and becomes the device's client. The interface has no address yet.

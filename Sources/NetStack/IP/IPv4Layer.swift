@@ -29,6 +29,14 @@ public final class IPv4Layer {
     self.tcp = tcp
   }
 
+  /// The stack goes away: paths that others still hold keep nothing else alive.
+  func disconnect() {
+    icmp = nil
+    udp = nil
+    raw = nil
+    tcp = nil
+  }
+
   public var counters: IPv4Counters { counts }
   /// Bytes held by incomplete datagrams, and their number.
   public var reassemblyUse: (bytes: Int, datagrams: Int) { (reassembly.bytesHeld, reassembly.count) }

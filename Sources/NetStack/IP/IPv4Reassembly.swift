@@ -23,7 +23,7 @@ final class IPv4Reassembly {
   private final class Partial {
     let key: Key
     let deadline: Instant
-    let interface: NetworkInterface
+    unowned let interface: NetworkInterface
     let isLinkGroup: Bool
     let isGroup: Bool
     /// Payload; as long as what arrived reaches.

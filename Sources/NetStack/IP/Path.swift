@@ -1,3 +1,4 @@
+import EventLoop
 import Link
 import Memory
 import Packets
@@ -21,7 +22,8 @@ public final class Path {
 
   private let routes: RoutingTable
   private let generation: UInt64
-  private unowned let ip: IPv4Layer
+  private let ip: IPv4Layer
+  private let loop: any EventLoop
   private var neighbour: Neighbour?
   /// Version of the neighbour entry whose hardware address is in the template; 0: none. Paths that need no neighbour
   /// keep 0 here and nil above.
@@ -56,6 +58,7 @@ public final class Path {
     routes = stack.routes
     generation = stack.routes.generation
     ip = stack.ip
+    loop = stack.loop
     needsNeighbour = station == nil
     identification = UInt16(truncatingIfNeeded: stack.random.next())
     let from = interface.hardwareAddress.rawValue
@@ -97,7 +100,7 @@ public final class Path {
 
   /// Progress of the transport proves that the neighbour is reachable (RFC 4861 7.3.1).
   public func confirmReachability() {
-    if let neighbour { neighbour.confirmed = interface.stack.loop.now }
+    if let neighbour { neighbour.confirmed = loop.now }
   }
 
   /// Sends the first `transportLength` bytes of a buffer as one datagram (or as one large segment for the device to cut

@@ -16,8 +16,8 @@ public final class NetworkInterface {
   public let isLoopback: Bool
   let tap: EventTap
   unowned let stack: NetworkStack
-  private unowned let ip: IPv4Layer
-  private let tcp: TCPLayer
+  private let ip: IPv4Layer
+  private unowned let tcp: TCPLayer
   let hardwareAddress: MACAddress
   public private(set) var neighbours: NeighbourCache!
   private(set) var arp: ARP!

@@ -5,7 +5,7 @@ public final class RawLayer {
   unowned let stack: NetworkStack
   private var endpoints: [RawEndpoint] = []
   /// True if there is nobody to give copies to.
-  private(set) var isIdle = true
+  public private(set) var isIdle = true
 
   init(stack: NetworkStack) { self.stack = stack }
 
