@@ -53,6 +53,7 @@ extension Intel8254x {
     lastInterrupt = Instant(nanoseconds: .min / 2)
     updateInterruptPin()
     if bus {
+      isSleeping = false
       ioAddress = 0
       store(phy.hasCarrier ? 1 : 0, Register.wakeUpControl)
       resetPHY()
@@ -102,7 +103,4 @@ extension Intel8254x {
       if isHolding { offerReceiveRoom() }
     }
   }
-
-  /// True in a power state of D1 or deeper: neither ring works, wake-up filters do.
-  var isSleeping: Bool { configuration.get(powerManagement + 4, size: 1) & 3 != 0 }
 }

@@ -49,7 +49,7 @@ extension Intel8254x {
 
   /// Sends a pause frame of our own, outside of the ring; if the wire has no room it is not sent.
   private func sendPause(_ quanta: UInt16) {
-    guard isLinkUp, !isLooping, !isTransmitting, let cable else { return }
+    guard isLinkUp, !isLooping, !isTransmitting else { return }
     let frame = scratch.receive.slice(0, 60)
     frame.fill(0, at: 0, count: 60)
     frame.store(load(Register.flowControlAddressLow), 0)

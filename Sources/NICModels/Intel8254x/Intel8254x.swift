@@ -38,7 +38,7 @@ public final class Intel8254x: PCIFunction, WirePort {
   public let controller: IntelController
   public let configuration: ConfigurationSpace
   /// The register file: 128 KiB.
-  let registers: MemoryWindow
+  let registers: RegisterFile
   let options: Options
   let loop: any EventLoop
   let tap: EventTap
@@ -50,9 +50,11 @@ public final class Intel8254x: PCIFunction, WirePort {
   /// Apart from `count`: an array inside of it would cost every counter a run-time exclusivity check.
   private var guestErrors = GuestErrorCounts()
   var powerManagement = 0
+  /// In a power state of D1 or deeper neither ring works; wake-up filters do.
+  var isSleeping = false
 
-  /// The cable. Set by ``plug(into:)``.
-  var cable: (any Wire)?
+  /// The cable, or the lack of one. Set by ``plug(into:)``.
+  var cable: any Wire = Unplugged()
 
   // Interrupts.
   var pinAsserted = false
@@ -102,7 +104,7 @@ public final class Intel8254x: PCIFunction, WirePort {
     self.controller = controller
     self.loop = loop
     self.tap = tap
-    self.registers = registers.slice(0, Intel8254xBAR.memoryByteCount)
+    self.registers = RegisterFile(registers)
     self.name = name
     self.options = options
     dispatch = RegisterDispatch(.family8254x)
@@ -141,9 +143,9 @@ public final class Intel8254x: PCIFunction, WirePort {
 
   /// Plugs a cable in (or, with nil, out). The wire is owned by this model, which becomes its port.
   public func plug(into wire: (any Wire)?) {
-    if let old = cable, old.port === self { old.port = nil }
-    cable = wire
-    wire?.port = self
+    if cable.port === self { cable.port = nil }
+    cable = wire ?? Unplugged()
+    cable.port = self
     isStalled = false
     isHolding = false
     carrierChanged()
@@ -177,7 +179,7 @@ public final class Intel8254x: PCIFunction, WirePort {
   }
 
   public func carrierChanged() {
-    phy.hasCarrier = cable?.hasCarrier ?? false
+    phy.hasCarrier = cable.hasCarrier
     negotiateAgain()
   }
 

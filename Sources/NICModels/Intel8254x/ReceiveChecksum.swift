@@ -34,9 +34,12 @@ struct ReceiveVerdict {
     let first = Int(control.start)
     guard first < size else { return }
     if first <= start, start < end {
-      var sum = InternetChecksum()
-      sum.add(frame.extracting(first..<start))
-      sum.append(part, count: end &- start)
+      var sum = part
+      if first < start {
+        sum = InternetChecksum()
+        sum.add(frame.extracting(first..<start))
+        sum.append(part, count: end &- start)
+      }
       if end < size { sum.add(frame.extracting(end..<size)) }
       packetChecksum = sum.checksum
     } else {
@@ -50,25 +53,41 @@ struct ReceiveVerdict {
   ) {
     let available = frame.byteCount &- network
     guard available >= 20 else { return }
-    let first = frame.octet(network)
-    let header = Int(first & 15) &* 4
-    guard first >> 4 == 4, header >= 20, header <= available else { return }
+    // The fixed part of the header in three words.
+    let first: UInt64 = frame.loadLittleEndian(network)
+    let second: UInt64 = frame.loadLittleEndian(network &+ 8)
+    let third: UInt32 = frame.loadLittleEndian(network &+ 16)
+    let header = Int(truncatingIfNeeded: first & 15) &* 4
+    guard first & 0xF0 == 0x40, header >= 20, header <= available else { return }
     status = []
     if control.ipOffload {
       status.insert(.networkChecked)
-      var sum = InternetChecksum()
-      sum.add(frame.extracting(network..<(network &+ header)))
-      if !sum.isValid { errors.insert(.networkChecksum) }
+      var sum = first & 0xFFFF_FFFF &+ first >> 32 &+ second & 0xFFFF_FFFF &+ second >> 32 &+ UInt64(third)
+      sum = sum & 0xFFFF &+ sum >> 16
+      sum = sum & 0xFFFF &+ sum >> 16
+      sum = sum & 0xFFFF &+ sum >> 16
+      if header > 20 {
+        var all = InternetChecksum(folded: UInt16(truncatingIfNeeded: sum).byteSwapped)
+        all.add(frame.extracting((network &+ 20)..<(network &+ header)))
+        sum = all.isValid ? 0xFFFF : 0
+      }
+      if sum != 0xFFFF { errors.insert(.networkChecksum) }
     }
-    let total = Int(frame.loadBigEndian(network &+ 2, as: UInt16.self))
-    let fragment: UInt16 = frame.loadBigEndian(network &+ 6)
-    guard control.transportOffload, fragment & 0x3FFF == 0, total <= available, total > header else { return }
-    let number = IPProtocol(rawValue: frame.octet(network &+ 9))
+    let total = Int(UInt16(truncatingIfNeeded: first >> 16).byteSwapped)
+    // Neither more fragments nor an offset.
+    guard control.transportOffload, first & 0xFF3F_0000_0000_0000 == 0, total <= available, total > header else {
+      return
+    }
     let length = total &- header
-    let pseudo = InternetChecksum(
-      source: frame.ipv4Address(network &+ 12), destination: frame.ipv4Address(network &+ 16), protocol: number,
-      length: length)
-    checkTransport(frame, network &+ header, length, number, pseudo, &start, &end, &part)
+    let number = UInt8(truncatingIfNeeded: second >> 8)
+    var sum = second >> 32 &+ UInt64(third) &+ UInt64(number) << 8
+    sum = sum &+ UInt64(UInt16(truncatingIfNeeded: length).byteSwapped)
+    sum = sum & 0xFFFF &+ sum >> 16
+    sum = sum & 0xFFFF &+ sum >> 16
+    sum = sum & 0xFFFF &+ sum >> 16
+    let pseudo = InternetChecksum(folded: UInt16(truncatingIfNeeded: sum).byteSwapped)
+    checkTransport(
+      frame, network &+ header, length, IPProtocol(rawValue: number), pseudo, &start, &end, &part)
   }
 
   private mutating func checkIPv6(

@@ -26,7 +26,7 @@ extension Intel8254x {
   func offerReceiveRoom() {
     guard isHolding else { return }
     isHolding = false
-    cable?.portIsReady()
+    cable.portIsReady()
   }
 
   /// Filters a frame and stores it. False: it is to be offered again once there are descriptors.
@@ -98,11 +98,11 @@ extension Intel8254x {
 
   /// The ring as it stands when a frame is stored.
   struct ReceiveRing {
-    var window: MemoryWindow
-    var entries: Int
-    var head: Int
-    var tail: Int
-    var bufferSize: Int
+    let window: MemoryWindow
+    let entries: Int
+    let head: Int
+    let tail: Int
+    let bufferSize: Int
     @inline(__always) var free: Int { tail >= head ? tail &- head : tail &- head &+ entries }
   }
 
@@ -184,9 +184,9 @@ extension Intel8254x {
     var verdict = ReceiveVerdict(
       bytes.extracting(0..<frame), ReceiveChecksumControl(rawValue: load(Register.receiveChecksumControl)))
     if isLong { verdict.errors.insert(.data) }
-    var ring = ring
+    var head = ring.head
     let total = bytes.byteCount
-    let descriptor = ring.window.load(ring.head &* 16, as: ReceiveDescriptor.self)
+    let descriptor = ring.window.load(head &* 16, as: ReceiveDescriptor.self)
     // The usual case: everything fits into the first buffer.
     if total <= ring.bufferSize, descriptor.address != 0,
       let buffer = dma.resolve(descriptor.address, total, .write)
@@ -195,15 +195,17 @@ extension Intel8254x {
       let done = ReceiveDescriptor(
         address: descriptor.address, length: UInt16(truncatingIfNeeded: total), checksum: verdict.packetChecksum,
         status: status.union(verdict.status).union(.endOfPacket), errors: verdict.errors, special: tag)
-      ring.window.store(done.fields, ring.head &* 16 &+ ReceiveDescriptor.lengthOffset)
-      if tap.isOn { traceReceived(ring.head, done) }
-      ring.head = ring.head &+ 1 == ring.entries ? 0 : ring.head &+ 1
+      ring.window.store(done.fields, head &* 16 &+ ReceiveDescriptor.lengthOffset)
+      if tap.isOn { traceReceived(head, done) }
+      head = head &+ 1 == ring.entries ? 0 : head &+ 1
       count.receiveDescriptors &+= 1
     } else {
-      guard scatter(bytes, status, tag, verdict, &ring) else {
+      let (isWhole, end) = scatter(bytes, status, tag, verdict, ring)
+      head = end
+      guard isWhole else {
         count.framesMissed &+= 1
         add(1, to: Statistic.missedPackets)
-        finishReceive(ring, before, [])
+        finishReceive(ring, head, before, [], control)
         return true
       }
     }
@@ -216,31 +218,35 @@ extension Intel8254x {
       countReceived(wireLength, destination: destination)
     }
     let small = load(Register.receiveSmallPacketDetect)
-    finishReceive(ring, before, small != 0 && total <= Int(small) ? .smallReceivePacket : [])
+    finishReceive(
+      ring, head, before, small != 0 && total <= Int(small) ? .smallReceivePacket : [], control)
     return true
   }
 
   /// Moves the head and reports.
-  @inline(__always) private func finishReceive(_ ring: ReceiveRing, _ before: Int, _ extra: InterruptCauses) {
-    store(UInt32(truncatingIfNeeded: ring.head), Register.receiveHead)
+  @inline(__always) private func finishReceive(
+    _ ring: ReceiveRing, _ head: Int, _ before: Int, _ extra: InterruptCauses, _ control: ReceiveControl
+  ) {
+    store(UInt32(truncatingIfNeeded: head), Register.receiveHead)
     var causes = extra
-    let after = ring.free
-    let code = Int(ReceiveControl(rawValue: load(Register.receiveControl)).minimumThreshold)
-    let threshold = ring.entries &>> (code &+ 1)
+    let after = ring.tail >= head ? ring.tail &- head : ring.tail &- head &+ ring.entries
+    let threshold = ring.entries &>> (Int(control.minimumThreshold) &+ 1)
     if before > threshold, after <= threshold { causes.insert(.receiveMinimumThreshold) }
     if load(Register.receiveDelayTimer) == 0 { causes.insert(.receiverTimer) } else { delayReceiveInterrupt() }
     if !causes.isEmpty { raise(causes) }
   }
 
   /// Stores a frame that needs several buffers, or whose first descriptor is not good. Null buffers are passed over
-  /// (section 3.2.3); a buffer out of reach ends the frame with an error. False: the frame is lost.
+  /// (section 3.2.3); a buffer out of reach ends the frame with an error. Returns whether the whole frame was stored,
+  /// and the new head.
   @inline(never) private func scatter(
-    _ bytes: RawSpan, _ status: ReceiveStatus, _ tag: UInt16, _ verdict: ReceiveVerdict, _ ring: inout ReceiveRing
-  ) -> Bool {
+    _ bytes: RawSpan, _ status: ReceiveStatus, _ tag: UInt16, _ verdict: ReceiveVerdict, _ ring: ReceiveRing
+  ) -> (isWhole: Bool, head: Int) {
     var place = 0
+    var head = ring.head
     let total = bytes.byteCount
-    while ring.head != ring.tail {
-      let index = ring.head
+    while head != ring.tail {
+      let index = head
       let address = ring.window.load(index &* 16, as: UInt64.self)
       let part = min(ring.bufferSize, total &- place)
       var done = ReceiveDescriptor(address: address, length: 0, checksum: 0, status: .done)
@@ -263,16 +269,16 @@ extension Intel8254x {
       }
       ring.window.store(done.fields, index &* 16 &+ ReceiveDescriptor.lengthOffset)
       if tap.isOn { traceReceived(index, done) }
-      ring.head = index &+ 1 == ring.entries ? 0 : index &+ 1
+      head = index &+ 1 == ring.entries ? 0 : index &+ 1
       count.receiveDescriptors &+= 1
-      if isOver { return place == total }
+      if isOver { return (place == total, head) }
     }
     // Null buffers used the ring up: what was stored has no end, so the last descriptor gets an error.
-    let last = ring.head == 0 ? ring.entries &- 1 : ring.head &- 1
+    let last = head == 0 ? ring.entries &- 1 : head &- 1
     let ending: ReceiveStatus = [.done, .endOfPacket, .ignoreChecksum]
     ring.window.store(ending.rawValue, last &* 16 &+ ReceiveDescriptor.statusOffset)
     ring.window.store(ReceiveErrors.data.rawValue, last &* 16 &+ ReceiveDescriptor.errorsOffset)
-    return false
+    return (false, head)
   }
 
   @inline(never) private func traceReceived(_ index: Int, _ done: ReceiveDescriptor) {

@@ -114,7 +114,7 @@ extension Intel8254x {
     let command = descriptor.command
     let frame = scratch.transmit.slice(FrameScratch.headroom, assembly.length)
     if assembly.isExtended {
-      insertChecksums(frame)
+      insertChecksums(frame, assembly.context, assembly.options)
     } else if command.contains(.insertChecksum) {
       insertChecksum(frame, start: descriptor.checksumStart, offset: descriptor.checksumOffset, end: 0, isUDP: false)
     }
@@ -149,12 +149,11 @@ extension Intel8254x {
   // MARK: Checksums
 
   /// IXSM and TXSM of data descriptors, by the context (section 3.5).
-  func insertChecksums(_ frame: MemoryWindow) {
-    let context = assembly.context
-    if assembly.options.contains(.ipChecksum) {
+  func insertChecksums(_ frame: MemoryWindow, _ context: TransmitContext, _ options: TransmitOptions) {
+    if options.contains(.ipChecksum) {
       insertChecksum(frame, start: context.ipStart, offset: context.ipOffset, end: context.ipEnd, isUDP: false)
     }
-    if assembly.options.contains(.transportChecksum) {
+    if options.contains(.transportChecksum) {
       insertChecksum(
         frame, start: context.transportStart, offset: context.transportOffset, end: context.transportEnd,
         isUDP: !context.command.contains(.tcp))

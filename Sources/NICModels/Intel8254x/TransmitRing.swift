@@ -14,7 +14,8 @@ struct TransmitBatch {
 }
 
 /// The transmit ring (manual sections 3.3 and 3.4). A frame that lies in one buffer and needs nothing goes to the wire as
-/// it lies in guest memory; every other frame is put together first (``take(_:_:)``).
+/// it lies in guest memory; one that needs checksums is copied once; every other frame is put together first
+/// (``take(_:_:)``).
 extension Intel8254x {
   /// Takes descriptors from head to tail, as far as wire and budget allow.
   func transmit() {
@@ -47,7 +48,7 @@ extension Intel8254x {
         break
       }
       let descriptor = ring.load(head &* TransmitDescriptor.byteCount, as: TransmitDescriptor.self)
-      let length = assembly.isOpen ? 0 : Self.plainLength(descriptor.high)
+      let length = assembly.isOpen ? 0 : Self.simpleLength(descriptor.high)
       if length != 0 {
         guard let buffer = dma.resolve(descriptor.address, length, .read), descriptor.address != 0 else {
           refuse(descriptor.address == 0 ? .nullTransmitBuffer : .dmaRefused)
@@ -57,11 +58,18 @@ extension Intel8254x {
           batch.budget &-= 1
           continue
         }
-        let destination = buffer.load(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
+        var frame = buffer
+        // A data descriptor with IXSM or TXSM.
+        if descriptor.high & 0x2000_0000 != 0, descriptor.high & 0x0300_0000_0000 != 0 {
+          frame = scratch.transmit.slice(FrameScratch.headroom, length)
+          frame.copy(from: buffer, at: 0, count: length, to: 0)
+          insertChecksums(frame, assembly.checksumContext, descriptor.options)
+        }
+        let destination = frame.load(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
         if isLooping {
-          receiveLooped(buffer.bytes)
+          receiveLooped(frame.bytes)
         } else {
-          guard let cable, cable.send(buffer.bytes) else {
+          guard cable.send(frame.bytes) else {
             stall()
             break
           }
@@ -93,13 +101,13 @@ extension Intel8254x {
     if !causes.isEmpty { raise(causes) }
   }
 
-  /// The length of a frame that a single descriptor describes and that is to be sent as it is: EOP and IFCS, no VLE, no
-  /// checksum, no segmentation, neither short nor too long. 0 for every other descriptor.
-  @inline(__always) private static func plainLength(_ high: UInt64) -> Int {
+  /// The length of a frame that a single descriptor describes and that needs at most the checksums of the context: EOP and
+  /// IFCS, no VLE, no legacy checksum, no segmentation, neither short nor too long. 0 for every other descriptor.
+  @inline(__always) private static func simpleLength(_ high: UInt64) -> Int {
     let length: Int
     if high & 0x6700_0000 == 0x0300_0000 {
       length = Int(truncatingIfNeeded: high & 0xFFFF)
-    } else if high & 0x0300_67F0_0000 == 0x2310_0000 {
+    } else if high & 0x67F0_0000 == 0x2310_0000 {
       length = Int(truncatingIfNeeded: high & 0xF_FFFF)
     } else {
       return 0
@@ -128,7 +136,7 @@ extension Intel8254x {
     if isLooping {
       receiveLooped(frame.bytes)
     } else {
-      guard let cable, cable.send(frame.bytes) else {
+      guard cable.send(frame.bytes) else {
         stall()
         return false
       }

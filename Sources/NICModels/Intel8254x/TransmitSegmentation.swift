@@ -135,6 +135,6 @@ extension Intel8254x {
       sum.add(UInt16(truncatingIfNeeded: length))
       frame.storeBigEndian(sum.folded, context.transportOffset)
     }
-    insertChecksums(frame)
+    insertChecksums(frame, context, assembly.options)
   }
 }

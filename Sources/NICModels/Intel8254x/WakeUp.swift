@@ -16,9 +16,10 @@ extension Intel8254x {
     configuration.set(old & 0x7EFF | (value & 2) << 7 | (value & 4) << 13, at: powerControl, size: 2)
   }
 
-  /// Configuration space was written: WUC shows its PME bits.
+  /// Configuration space was written: WUC shows its PME bits, and the power state counts.
   func synchronizePowerManagement() {
     let control = configuration.get(powerControl, size: 2)
+    isSleeping = control & 3 != 0
     let old = load(Register.wakeUpControl)
     store(old & ~6 | (control >> 7) & 2 | (control >> 13) & 4, Register.wakeUpControl)
   }
@@ -69,8 +70,8 @@ extension Intel8254x {
   private func keepWakeUpPacket(_ frame: RawSpan) {
     let length = frame.byteCount
     store(UInt32(min(length, 0xFFF)), Register.wakeUpPacketLength)
-    registers.fill(0, at: Register.wakeUpPacketMemory, count: 128)
-    registers.copy(from: frame.extracting(0..<min(length, 128)), to: Register.wakeUpPacketMemory)
+    registers.window.fill(0, at: Register.wakeUpPacketMemory, count: 128)
+    registers.window.copy(from: frame.extracting(0..<min(length, 128)), to: Register.wakeUpPacketMemory)
   }
 
   /// Six octets of ones, then sixteen times the station address, anywhere in the frame.
