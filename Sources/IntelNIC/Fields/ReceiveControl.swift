@@ -91,8 +91,8 @@
 
   /// Bytes of every receive buffer: 256 to 16384. With BSEX, BSIZE 0 is reserved and taken as 2048.
   @inlinable public var bufferByteCount: Int {
-    let plain = 2048 >> Int(bufferSizeCode)
-    return sizeExtension && bufferSizeCode != 0 ? plain << 4 : plain
+    let plain = 2048 &>> Int(bufferSizeCode)
+    return sizeExtension && bufferSizeCode != 0 ? plain &<< 4 : plain
   }
 }
 

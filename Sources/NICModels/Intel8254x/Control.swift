@@ -55,10 +55,9 @@ extension Intel8254x {
     if bus {
       isSleeping = false
       ioAddress = 0
-      store(phy.hasCarrier ? 1 : 0, Register.wakeUpControl)
       resetPHY()
     }
-    updateLoopback()
+    receiveControlChanged()
     updateStatus()
   }
 

@@ -83,6 +83,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   var lastVerdict = true
   /// A frame was left with the wire.
   var isHolding = false
+  /// Bytes of each receive buffer, from RCTL.
+  var bufferSize = 2048
   /// Frames go from the transmit side to the receive side instead of the wire.
   var isLooping = false
   let frameCheck = CRC32()
@@ -127,6 +129,9 @@ public final class Intel8254x: PCIFunction, WirePort {
     timers = Timers(self)
     loadReset(bus: true)
   }
+
+  // Work that is already queued must not find the model gone.
+  deinit { timers?.cancelModeration() }
 
   /// What the model did so far.
   public var counters: Intel8254xCounters {

@@ -57,6 +57,12 @@ extension Intel8254x {
     updateStatus()
   }
 
+  /// RCTL has a new value: what is asked of it for every frame is kept ready.
+  func receiveControlChanged() {
+    bufferSize = ReceiveControl(rawValue: load(Register.receiveControl)).bufferByteCount
+    updateLoopback()
+  }
+
   /// Loopback by RCTL.LBM or in the PHY.
   func updateLoopback() {
     isLooping = phy.isLoopback || ReceiveControl(rawValue: load(Register.receiveControl)).loopback != 0

@@ -36,7 +36,8 @@ extension Intel8254x {
     if control.multicastPromiscuous { return .inexact }
     // MO picks 12 of the last 16 bits of the address.
     let last = UInt32(truncatingIfNeeded: destination >> 32)
-    let hash = last &>> (4 &- [0, 1, 2, 4][Int(control.multicastOffset)]) & 0xFFF
+    let shift = 0x0234 &>> (4 &* control.multicastOffset) & 15
+    let hash = last &>> shift & 0xFFF
     let word = load(Register.multicastTable &+ 4 &* Int(hash &>> 5))
     return word &>> (hash & 31) & 1 != 0 ? .inexact : .none
   }

@@ -33,7 +33,7 @@ extension Intel8254x {
   private func accept(_ frame: RawSpan) -> Bool {
     let control = ReceiveControl(rawValue: load(Register.receiveControl))
     let size = frame.byteCount
-    if size >= 14, load(Register.wakeUpControl) & 3 != 0 { considerWakeUp(frame) }
+    if load(Register.wakeUpControl) & 2 != 0 || isSleeping, size >= 14 { considerWakeUp(frame) }
     guard control.enabled, isLooping || isLinkUp, !isSleeping else { return ignore() }
     guard size >= 14 else {
       add(1, to: Statistic.fragmentsReceived)
@@ -65,13 +65,13 @@ extension Intel8254x {
     let stored = max(strips ? size &- 4 : size, 60)
     guard control.stripCRC, !strips, stored == size else {
       let total = control.stripCRC ? stored : stored &+ 4
-      guard let ring = room(for: total, control) else { return lastVerdict }
+      guard let ring = room(for: total) else { return lastVerdict }
       prepare(frame, strips: strips, stored: stored, withFCS: !control.stripCRC)
       return deliver(
         scratch.receive.bytes(0, total), frame: stored, wireLength: max(size, 60) &+ 4, destination, status, tag, ring,
         control, isLong)
     }
-    guard let ring = room(for: stored, control) else { return lastVerdict }
+    guard let ring = room(for: stored) else { return lastVerdict }
     return deliver(
       frame, frame: size, wireLength: size &+ 4, destination, status, tag, ring, control, isLong)
   }
@@ -107,14 +107,14 @@ extension Intel8254x {
   }
 
   /// The ring, if it has room for `total` bytes. Nil: the frame is over or has to wait, see `lastVerdict`.
-  @inline(__always) private func room(for total: Int, _ control: ReceiveControl) -> ReceiveRing? {
+  @inline(__always) private func room(for total: Int) -> ReceiveRing? {
     let byteCount = Int(load(Register.receiveLength))
     let entries = byteCount &>> 4
     let head = Int(load(Register.receiveHead))
     let tail = Int(load(Register.receiveTail))
-    let size = control.bufferByteCount
+    let size = bufferSize
     let free = tail >= head ? tail &- head : tail &- head &+ entries
-    guard head < entries, tail < entries, total <= size ? free > 0 : free &* size >= total else {
+    guard head < entries, tail < entries, free > 0, total <= size || free &* size >= total else {
       lastVerdict = refuseForWantOfRoom(entries: entries, head: head, tail: tail, size: size, total: total)
       return nil
     }

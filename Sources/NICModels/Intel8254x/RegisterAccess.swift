@@ -158,7 +158,7 @@ extension Intel8254x {
       throttleChanged()
     case .receiveControl:
       store(new, offset)
-      updateLoopback()
+      receiveControlChanged()
       if isHolding { offerReceiveRoom() }
     case .receiveBase, .receiveHead:
       store(new, offset)
