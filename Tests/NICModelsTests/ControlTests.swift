@@ -145,50 +145,6 @@ import Testing
     #expect(bench.read(Statistic.xoffTransmitted) == 1)
   }
 
-  @Test("a magic packet sets WUS and the PME status in both places; PME_STATUS is cleared by 1", arguments: [0, 1, 13])
-  func magicPacket(_ place: Int) {
-    let bench = ModelBench.running()
-    bench.write(Register.wakeUpControl, 2)
-    bench.write(Register.wakeUpFilterControl, 2)
-    let magic = [UInt8](repeating: 0xFF, count: 6) + (0..<16).flatMap { _ in Frames.octets(ModelBench.address) }
-    var broken = magic
-    broken[50] ^= 1
-    bench.deliver(Frames.ethernet(to: .broadcast, type: 0x0842, Frames.payload(place) + broken))
-    #expect(bench.read(Register.wakeUpStatus) == 0)
-    // Power state D3: only the wake-up filters listen.
-    bench.model.configuration.write(0xE0, size: 2, value: 0x0103)
-    bench.model.configurationWritten(offset: 0xE0, size: 2)
-    let frame = Frames.ethernet(to: .broadcast, type: 0x0842, Frames.payload(place) + magic)
-    bench.deliver(frame)
-    #expect(bench.read(Register.wakeUpStatus) == 2)
-    #expect(bench.read(Register.wakeUpControl) & 4 != 0)
-    #expect(bench.model.configuration.get(0xE0, size: 2) & 0x8000 != 0)
-    #expect(bench.read(Register.receiveHead) == 1, "nothing is received in D3")
-    #expect(bench.read(Register.wakeUpPacketLength) == UInt32(frame.count))
-    #expect(bench.registers.bytes(Register.wakeUpPacketMemory, 100).array == Array(frame[..<100]))
-    bench.write(Register.wakeUpControl, 4 | 2)
-    #expect(bench.read(Register.wakeUpControl) & 4 == 0)
-    #expect(bench.model.configuration.get(0xE0, size: 2) & 0x8000 == 0)
-    bench.write(Register.wakeUpStatus, 2)
-    #expect(bench.read(Register.wakeUpStatus) == 0)
-  }
-
-  @Test("a flexible filter wakes by the bytes it names")
-  func flexibleFilter() {
-    let bench = ModelBench.running()
-    bench.write(Register.wakeUpControl, 2)
-    bench.write(Register.wakeUpFilterControl, 1 << 17)
-    bench.write(Register.flexibleFilterLength + 8, 20)
-    for (index, value) in [(12, 0x88), (13, 0xB5), (19, 0x9B)] as [(Int, UInt32)] {
-      bench.write(Register.flexibleFilterMask + 8 * index, 2)
-      bench.write(Register.flexibleFilterValue + 8 * index, value << 8)
-    }
-    bench.deliver(Frames.plain(64, seed: 1))
-    #expect(bench.read(Register.wakeUpStatus) == 0)
-    bench.deliver(Frames.plain(64))
-    #expect(bench.read(Register.wakeUpStatus) == 1 << 17)
-  }
-
   @Test("accesses, descriptors, frames, interrupts and errors are events with names")
   func events() {
     let bench = ModelBench.running()
