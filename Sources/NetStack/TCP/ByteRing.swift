@@ -23,6 +23,8 @@ struct ByteRing {
     while size < count { size <<= 1 }
     let fresh = unsafe MemoryWindow(
       UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64), count: size)
+    // What lies beyond the old capacity is still to be stored.
+    let kept = min(kept, capacity)
     var done = 0
     while done < kept {
       let from = Int((start + done).rawValue) & mask

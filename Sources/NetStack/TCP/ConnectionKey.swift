@@ -18,6 +18,12 @@ struct ConnectionKey: Hashable, BitwiseCopyable {
   var local: Endpoint { Endpoint(localAddress, localPort) }
   var remote: Endpoint { Endpoint(remoteAddress, remotePort) }
 
+  /// "10.0.2.15:32768 > 10.0.2.2:80", for events.
+  var description: String {
+    func text(_ address: IPAddress) -> String { address.v4?.description ?? "\(address)" }
+    return "\(text(localAddress)):\(localPort) > \(text(remoteAddress)):\(remotePort)"
+  }
+
   @inline(__always) static func == (a: ConnectionKey, b: ConnectionKey) -> Bool {
     // Without branches between the words: one segment, one comparison.
     (a.remoteAddress.low ^ b.remoteAddress.low) | (a.localAddress.low ^ b.localAddress.low)

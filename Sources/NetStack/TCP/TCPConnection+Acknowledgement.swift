@@ -59,6 +59,8 @@ extension TCPConnection {
     let progress = flight &- outstanding
     statistics.bytesAcknowledged &+= UInt64(truncatingIfNeeded: progress)
     backoff = 0
+    // Duplicates of before the last recovery are over.
+    if phase == .open { hasRecoveryPoint = false }
     troubleSince = nil
     probesSent = 0
     softError = nil

@@ -48,7 +48,7 @@ extension TCPConnection {
   }
 
   /// Bytes handed over and not yet sent (SIOCOUTQNSD).
-  public var unsentCount: Int { current == .closed ? 0 : max(0, writeEnd - dataNext) }
+  public var unsentCount: Int { current.isSynchronized ? max(0, writeEnd - sendNext) : 0 }
 
   /// Bytes handed over and not yet acknowledged (SIOCOUTQ).
   public var unacknowledgedCount: Int { current == .closed ? 0 : queuedBytes }

@@ -48,6 +48,7 @@ extension TCPConnection {
     if segment.payloadLength > 0 {
       takeInOrder(bytes.extracting(segment.headerLength..<bytes.byteCount), now)
     }
+    layer.markDirty(self)
     return true
   }
 

@@ -108,11 +108,12 @@ extension TCPConnection {
     } else {
       // Simultaneous open (RFC 9293 3.5, figure 8): our SYN goes out again with an ACK.
       move(to: .synReceived)
-      if !resend(0, at: now) { layer.counted.transmitStalls &+= 1 }
-      // The SYN itself was not lost.
-      layer.counted.retransmittedSegments &-= 1
-      statistics.retransmitted &-= 1
-      troubleSince = nil
+      // No retransmission: nothing was lost.
+      if transmitSyn(at: now) {
+        layer.counted.outSegments &+= 1
+      } else {
+        layer.counted.transmitStalls &+= 1
+      }
     }
   }
 

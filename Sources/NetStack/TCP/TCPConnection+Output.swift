@@ -4,11 +4,6 @@ import Packets
 
 // What may leave now: retransmissions first, then new data, then the FIN (RFC 9293 3.8.6, 3.7.4; RFC 5681; RFC 6675 5).
 extension TCPConnection {
-  /// The next new byte to be sent: SND.NXT while no FIN has been sent.
-  @inline(__always) var dataNext: SequenceNumber {
-    sendNext == initialSendSequence ? initialSendSequence + 1 : SequenceNumber.earlier(sendNext, writeEnd)
-  }
-
   /// True if the FIN is out.
   @inline(__always) var hasSentFin: Bool { isSendClosed && sendNext > writeEnd }
 
@@ -52,7 +47,11 @@ extension TCPConnection {
     defer {
       layer.counted.outSegments &+= UInt64(frames)
       sendNext = next
-      if frames > 0 { lastSentAt = now }
+      if frames > 0 {
+        lastSentAt = now
+        // An answer soon after a question: acknowledgements will ride on answers (Linux pingpong mode).
+        if ackDelay > .zero, now - lastDataReceivedAt < ackDelay { isInteractive = true }
+      }
     }
     while !records.isFull {
       let unsent = end - next
@@ -70,7 +69,7 @@ extension TCPConnection {
         // Whole segments only, unless it is the end of what there is.
         let most = min(min(unsent, usable), min(quota, 65_535 &- 120))
         let whole = most / payload &* payload
-        count = max(count, most == unsent && !holdsBack(unsent &- whole, next + whole) ? most : whole)
+        count = max(count, most == unsent && (closes || !holdsBack(unsent &- whole, next + whole)) ? most : whole)
       } else if count < payload {
         // A partial segment: not one that only the window makes small (RFC 9293 3.8.6.2.1), nor one for Nagle.
         if count < unsent {
@@ -150,7 +149,8 @@ extension TCPConnection {
   func resend(_ index: Int, at now: Instant) -> Bool {
     guard refreshPath() else { return false }
     let payload = fittingPayload
-    if Int(records[index].length) > payload + 1 { records.split(index, at: payload) }
+    let extra = records[index].marks.isDisjoint(with: [.syn, .fin]) ? 0 : 1
+    if Int(records[index].length) > payload + extra { records.split(index, at: payload) }
     let segment = records[index]
     let sent: Bool
     if segment.marks.contains(.syn) {

@@ -101,6 +101,7 @@ extension TCPConnection {
   /// The retransmission timer fired: everything not reported is lost, slow start begins anew (RFC 5681 3.1, RFC 6298 5.4-5.6).
   func timeoutLoss(_ now: Instant) {
     layer.counted.timeouts &+= 1
+    if troubleSince == nil { troubleSince = now }
     guard records.count > 0 else { return }
     // Not again for a segment that timed out before (RFC 5681 3.1).
     if phase != .loss || backoff == 0 {

@@ -235,7 +235,7 @@ public final class TCPConnection {
   public var remote: Endpoint { key.remote }
 
   /// A name for events: the four-tuple.
-  var name: String { "\(key.local) > \(key.remote)" }
+  var name: String { key.description }
 
   func move(to state: TCPState) {
     guard state != current else { return }
@@ -267,7 +267,7 @@ public final class TCPConnection {
 
   /// Bytes queued and not acknowledged.
   @inline(__always) var queuedBytes: Int {
-    max(0, writeEnd - SequenceNumber.later(sendUnacknowledged, initialSendSequence + 1))
+    current.isSynchronized ? max(0, writeEnd - sendUnacknowledged) : 0
   }
 
   /// What is taken to be in the network (pipe, RFC 6675 2), bytes.

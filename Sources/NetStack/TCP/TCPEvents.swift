@@ -19,7 +19,7 @@ extension TCPLayer {
     if segment.flags.contains(.ack) { text += " ack \(segment.acknowledgement)" }
     text += " win \(segment.window)"
     if let header = TCPHeader(bytes), header.headerLength > 20 { text += " \(tcpOptionText(header.options))" }
-    tap.emit(.tcp, .segment(direction: "rx", connection: "\(key.local) > \(key.remote)", summary: text))
+    tap.emit(.tcp, .segment(direction: "rx", connection: key.description, summary: text))
   }
 
   @inline(never) func tapReply(
@@ -27,7 +27,7 @@ extension TCPLayer {
   ) {
     var text = "\(tcpFlagLetters(flags)) \(sequence):\(sequence)(0)"
     if flags.contains(.ack) { text += " ack \(acknowledgement)" }
-    tap.emit(.tcp, .segment(direction: "tx", connection: "\(key.local) > \(key.remote)", summary: text))
+    tap.emit(.tcp, .segment(direction: "tx", connection: key.description, summary: text))
   }
 }
 
