@@ -3,13 +3,13 @@ import Packets
 
 extension Resolver {
   /// Asks over TCP, where messages have their length in front (RFC 1035 4.2.2, RFC 7766).
-  func exchangeOverTCP(_ question: DNSQuestion, with server: IPAddress, until deadline: Instant) async -> DNSOutcome {
+  func exchangeOverTCP(_ question: DNSQuestion, with server: Endpoint, until deadline: Instant) async -> DNSOutcome {
     let identifier = UInt16(truncatingIfNeeded: stack.random.next())
     let query = DNSMessage.query(identifier: identifier, name: question.name, type: question.type).encoded()
     let framed = [UInt8(query.count >> 8), UInt8(query.count & 255)] + query
     let connection: TCPConnection
     do {
-      connection = try stack.tcp.connect(local: nil, remote: Endpoint(server, Resolver.port))
+      connection = try stack.tcp.connect(local: nil, remote: server)
     } catch {
       return .unreachable
     }

@@ -18,10 +18,8 @@ enum DNSVerdict {
 }
 
 extension Resolver {
-  static let port: UInt16 = 53
-
   /// Sends one question over UDP, and again over TCP if the answer is truncated.
-  func exchange(_ question: DNSQuestion, with server: IPAddress, until deadline: Instant) async -> DNSOutcome {
+  func exchange(_ question: DNSQuestion, with server: Endpoint, until deadline: Instant) async -> DNSOutcome {
     let identifier = UInt16(truncatingIfNeeded: stack.random.next())
     let query = DNSMessage.query(identifier: identifier, name: question.name, type: question.type).encoded()
     let endpoint = stack.udp.open()
@@ -31,7 +29,7 @@ extension Resolver {
     // An unreachable server is as good as none: every error counts.
     endpoint.receivesErrors = true
     do {
-      try endpoint.connect(to: Endpoint(server, Resolver.port))
+      try endpoint.connect(to: server)
       try unsafe endpoint.send(query.span.bytes)
     } catch .wouldBlock {
       // The device is busy: the question is lost like one on the wire.

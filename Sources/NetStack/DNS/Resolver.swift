@@ -29,7 +29,8 @@ public final class Resolver {
   func count(_ change: (inout ResolverCounters) -> Void) { change(&counts) }
 
   /// Takes over what DHCP said; answers of the servers before are forgotten if the servers change.
-  public func configure(servers: [IPAddress], searchDomains: [String]) {
+  public func configure(servers addresses: [IPAddress], searchDomains: [String]) {
+    let servers = addresses.map { Endpoint($0, ResolverConfiguration.port) }
     if servers != configuration.servers { cache.removeAll() }
     configuration.servers = servers
     configuration.searchDomains = searchDomains

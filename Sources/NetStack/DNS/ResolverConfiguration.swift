@@ -11,8 +11,12 @@ public enum AddressFamily: Sendable, Hashable, CaseIterable {
 
 /// What `/etc/resolv.conf` and `/etc/hosts` say. The defaults are glibc's.
 public struct ResolverConfiguration: Sendable, Equatable {
-  /// Servers in order of preference; port 53. At most three are asked, as in glibc.
-  public var servers: [IPAddress] = []
+  /// Servers in order of preference. At most three are asked, as in glibc.
+  public var servers: [Endpoint] = []
+
+  /// The port of name servers that are not said to have another (RFC 1035 4.2).
+  public static let port: UInt16 = 53
+
   /// Domains that are tried behind a short name; at most six.
   public var searchDomains: [String] = []
   /// A name with at least so many dots is first tried as it is.

@@ -35,7 +35,7 @@ struct DHCPTests {
     #expect(host.interface.addresses == [lease.address])
     #expect(host.interface.mtu == 1400)
     #expect(host.stack.routes.lookUp(IPv4Address(8, 8, 8, 8))?.gateway == IPv4Address(10, 0, 0, 2))
-    #expect(resolver.configuration.servers == [IPAddress(IPv4Address(10, 0, 0, 3))])
+    #expect(resolver.configuration.servers == [Endpoint(IPv4Address(10, 0, 0, 3), 53)])
     #expect(resolver.configuration.searchDomains == ["example.org"])
     let again = try network.loop.run { [client] in try await client.acquire(timeout: .seconds(1)) }
     #expect(again == lease && server.requests.count == 2)

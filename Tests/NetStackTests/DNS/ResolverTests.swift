@@ -17,7 +17,7 @@ struct ResolverTests {
     second = try ScriptedDNSServer(network, "10.0.0.4/24")
     host = network.addHost("10.0.0.1/24")
     resolver = Resolver(host.stack)
-    resolver.configuration.servers = [server.host.address, second.host.address]
+    resolver.configuration.servers = [server.host.address, second.host.address].map { Endpoint($0, 53) }
   }
 
   func resolve(_ name: String, _ family: AddressFamily = .any) throws -> [IPAddress] {
@@ -169,7 +169,7 @@ struct ResolverTests {
       _ = network
       return nil
     }
-    resolver.configuration.servers = [server.host.address]
+    resolver.configuration.servers = [Endpoint(server.host.address, 53)]
     #expect(throws: ResolveError.timedOut) { try resolve("www.example.com") }
   }
 
@@ -179,7 +179,7 @@ struct ResolverTests {
     second.respond = { address($0) }
     #expect(try resolve("www.example.com") == [IPAddress(one)])
     #expect(resolver.counters.malformed == 1)
-    resolver.configuration.servers = [server.host.address]
+    resolver.configuration.servers = [Endpoint(server.host.address, 53)]
     #expect(throws: ResolveError.malformed) { try resolve("b.example.com") }
   }
 
@@ -219,7 +219,7 @@ struct ResolverTests {
   func bounded() throws {
     var configuration = ResolverConfiguration()
     configuration.cacheLimit = 4
-    configuration.servers = [server.host.address]
+    configuration.servers = [Endpoint(server.host.address, 53)]
     let small = Resolver(host.stack, configuration: configuration)
     server.respond = { address($0) }
     try network.loop.run { for index in 0..<10 { _ = try await small.resolve("n\(index).example.com") } }
