@@ -90,7 +90,8 @@ public class DatagramEndpoint {
   }
 
   func deliver(_ record: ReceivedDatagram, _ bytes: RawSpan) -> Bool {
-    guard !isReceiveShutDown, queue.append(record, bytes) else {
+    // As in Linux a queue whose reader has shut it down still fills.
+    guard queue.append(record, bytes) else {
       drops &+= 1
       return false
     }
@@ -151,7 +152,7 @@ public class DatagramEndpoint {
 
   // MARK: Ending
 
-  /// No more datagrams are received; waiting ones can still be read.
+  /// Nobody waits for datagrams any more; those that are there, or still arrive, can be read.
   public func shutdownReceive() {
     isReceiveShutDown = true
     onReadiness?([.readable, .readHangUp])

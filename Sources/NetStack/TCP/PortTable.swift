@@ -11,7 +11,7 @@ struct PortReuse {
 public final class TCPBinding {
   /// The address may be unspecified: all of the host's.
   public let local: Endpoint
-  let reuse: PortReuse
+  private(set) var reuse: PortReuse
   fileprivate(set) var isListening = false
   private weak var layer: TCPLayer?
 
@@ -20,6 +20,9 @@ public final class TCPBinding {
     self.local = local
     self.reuse = reuse
   }
+
+  /// SO_REUSEADDR and SO_REUSEPORT set after the bind: they count for those who bind later.
+  public func share(address: Bool, port: Bool) { reuse = PortReuse(address: address, port: port) }
 
   /// Gives the port back. A listener or connection that was made from this binding does so itself when it ends.
   public func release() {

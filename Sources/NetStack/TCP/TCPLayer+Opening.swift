@@ -37,7 +37,7 @@ extension TCPLayer {
   /// - Parameters:
   ///   - binding: the local address and port; the connection takes it over. Nil: source address selection and an
   ///     ephemeral port.
-  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse`` (that
+  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` (also if that
   ///   four-tuple exists, or no ephemeral port is left), ``NetworkError/networkUnreachable`` (a broadcast or multicast
   ///   address).
   public func connect(
@@ -51,10 +51,10 @@ extension TCPLayer {
     let now = loop.now
     let local = Endpoint(path.source, try localPort(binding, path.source, remote, now))
     let key = ConnectionKey(local: local, remote: remote)
-    guard !contains(key) else { throw .addressInUse }
+    guard !contains(key) else { throw .addressNotAvailable }
     var initialSequence: SequenceNumber?
     if let entry = timeWaits[key] {
-      guard isReusable(entry, now) else { throw .addressInUse }
+      guard isReusable(entry, now) else { throw .addressNotAvailable }
       // Above everything that the old connection has sent (RFC 6191; Linux `tcp_twsk_unique`).
       initialSequence = entry.sendNext + 65_537
       forgetTimeWait(key)
@@ -95,7 +95,7 @@ extension TCPLayer {
     let port =
       ports.ephemeral(in: range, parity: 0, random: random) { isFree($0, reusing: false) }
       ?? ports.ephemeral(in: range, parity: 0, random: random) { isFree($0, reusing: true) }
-    guard let port else { throw .addressInUse }
+    guard let port else { throw .addressNotAvailable }
     return port
   }
 

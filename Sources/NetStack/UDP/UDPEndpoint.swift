@@ -27,6 +27,7 @@ public final class UDPEndpoint: DatagramEndpoint {
     }
     let address = wanted.address.isUnspecified ? IPAddress(.any) : wanted.address
     local = try stack.udp.bind(self, to: Endpoint(address, wanted.port))
+    hasImplicitPort = wanted.port == 0
   }
 
   /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not bound
@@ -48,9 +49,16 @@ public final class UDPEndpoint: DatagramEndpoint {
   /// True if ``connect(to:)`` chose the local address, which ``disconnect()`` then takes back.
   private var hasImplicitAddress = false
 
-  /// Forgets the peer.
+  /// True if the port was not asked for: ``disconnect()`` gives it back (Linux `__udp_disconnect`).
+  private var hasImplicitPort = false
+
+  /// Forgets the peer, and what was chosen for it.
   public func disconnect() {
     remote = nil
+    if hasImplicitPort, local.port != 0 {
+      stack.udp.remove(self)
+      local.port = 0
+    }
     if hasImplicitAddress {
       local.address = IPAddress(.any)
       hasImplicitAddress = false
@@ -67,7 +75,8 @@ public final class UDPEndpoint: DatagramEndpoint {
     try checkSendable()
     guard var target = destination ?? remote else { throw .destinationRequired }
     guard payload.byteCount <= 65535 - 20 - UDPField.headerLength else { throw .messageTooLong }
-    guard target.port != 0 else { throw .invalidArgument }
+    // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
+    guard destination?.port != 0 else { throw .invalidArgument }
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
     if target.address.isUnspecified { target.address = IPAddress(.loopback) }
     let path = try path(to: target.address)
