@@ -56,7 +56,11 @@ public enum FileControl {
   public static let F_DUPFD_CLOEXEC: Int32 = 1030
   public static let FD_CLOEXEC: Int = 1
   public static let O_RDWR: Int = 0o2
+  public static let O_APPEND: Int = 0o2000
   public static let O_NONBLOCK: Int = 0o4000
+  public static let O_ASYNC: Int = 0o20000
+  public static let O_DIRECT: Int = 0o40000
+  public static let O_NOATIME: Int = 0o1000000
 }
 
 public enum PollMask {
@@ -98,7 +102,13 @@ public enum OptionName {
   public static let IP_TOS: Int32 = 1
   public static let IP_TTL: Int32 = 2
   public static let IP_HDRINCL: Int32 = 3
+  public static let IP_MTU_DISCOVER: Int32 = 10
+  public static let IP_RECVERR: Int32 = 11
   public static let IP_MTU: Int32 = 14
+  public static let IP_MULTICAST_TTL: Int32 = 33
+  public static let IP_MULTICAST_LOOP: Int32 = 34
+
+  public static let UDP_CORK: Int32 = 1
 
   public static let TCP_NODELAY: Int32 = 1
   public static let TCP_MAXSEG: Int32 = 2
@@ -117,6 +127,9 @@ public enum ControlRequest {
   public static let FIONREAD: UInt = 0x541B
   public static let FIONBIO: UInt = 0x5421
   public static let SIOCOUTQ: UInt = 0x5411
+  public static let FIONCLEX: UInt = 0x5450
+  public static let FIOCLEX: UInt = 0x5451
+  public static let SIOCATMARK: UInt = 0x8905
   public static let SIOCGIFNAME: UInt = 0x8910
   public static let SIOCGIFCONF: UInt = 0x8912
   public static let SIOCGIFFLAGS: UInt = 0x8913

@@ -2,11 +2,17 @@ import Sockets
 
 /// The descriptors of one process: numbers to open sockets, the lowest free number first (POSIX.1-2017 2.14).
 struct DescriptorTable {
-  /// What dup(2) shares: the socket and its reference count. (O_NONBLOCK lives in the socket.)
+  /// What dup(2) shares: the socket and the status flags. (O_NONBLOCK lives in the socket.)
   final class OpenFile {
     let socket: any Socket
     /// Descriptors that refer to it.
     var references = 0
+    /// Calls under way that may block: the socket is closed when the last of them has ended too.
+    var calls = 0
+    /// O_APPEND, O_ASYNC and O_NOATIME, which mean nothing to a socket but are kept.
+    var statusFlags = 0
+
+    var isUnused: Bool { references == 0 && calls == 0 }
 
     init(_ socket: any Socket) { self.socket = socket }
   }
@@ -57,13 +63,13 @@ struct DescriptorTable {
     file.references += 1
   }
 
-  /// Frees the number; returns the file if this was its last reference. EBADF if it is not open.
+  /// Frees the number; returns the file if nobody uses it any more. EBADF if it is not open.
   mutating func remove(_ descriptor: Int32) throws(Errno) -> OpenFile? {
     guard let file = self[descriptor] else { throw .EBADF }
     slots[Int(descriptor)] = nil
     if Int(descriptor) >= reserved { lowestCandidate = min(lowestCandidate, Int(descriptor)) }
     file.references -= 1
-    return file.references == 0 ? file : nil
+    return file.isUnused ? file : nil
   }
 
   func closesOnExec(_ descriptor: Int32) -> Bool { slots[Int(descriptor)]?.closesOnExec ?? false }

@@ -31,8 +31,8 @@ extension SystemCalls {
       return UDPSocket(on: stack)
     case (SocketType.SOCK_DGRAM, Protocol.IPPROTO_ICMP):
       return ICMPSocket(on: stack)
-    case (SocketType.SOCK_RAW, 1...255):
-      return RawSocket(on: stack, protocolNumber: UInt8(protocolNumber))
+    case (SocketType.SOCK_RAW, 1..<Protocol.limit):
+      return RawSocket(on: stack, protocolNumber: Int(protocolNumber))
     case (SocketType.SOCK_STREAM, _), (SocketType.SOCK_DGRAM, _), (SocketType.SOCK_RAW, _):
       throw .EPROTONOSUPPORT
     default:
@@ -63,8 +63,8 @@ extension SystemCalls {
 
   /// connect(2) with the bytes of a `sockaddr`; AF_UNSPEC dissolves an association.
   public func connect(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) async throws(Errno) {
-    let socket = try socketFor(.connect, descriptor)
-    try await traced(.connect, "\(descriptor), \(Self.describe(address))", { 0 }) { () async throws(Errno) in
+    try await holding(.connect, descriptor, "\(descriptor), \(Self.describe(address))", { 0 }) {
+      (socket) async throws(Errno) in
       switch try SocketAddress.decode(address) {
       case .inet(let endpoint):
         try await errnoOf { () async throws(SocketError) in try await socket.connect(to: endpoint) }
@@ -75,8 +75,7 @@ extension SystemCalls {
 
   /// connect(2) to an endpoint.
   public func connect(_ descriptor: Int32, to endpoint: Endpoint) async throws(Errno) {
-    let socket = try socketFor(.connect, descriptor)
-    try await traced(.connect, "\(descriptor), \(endpoint.text)", { 0 }) { () async throws(Errno) in
+    try await holding(.connect, descriptor, "\(descriptor), \(endpoint.text)", { 0 }) { (socket) async throws(Errno) in
       try await errnoOf { () async throws(SocketError) in try await socket.connect(to: endpoint) }
     }
   }
@@ -90,9 +89,10 @@ extension SystemCalls {
   }
 
   /// accept4(2): the descriptor of the new connection, and its peer.
-  public func accept4(_ descriptor: Int32, flags: Int32 = 0) async throws(Errno) -> (descriptor: Int32, peer: Endpoint) {
-    let socket = try socketFor(.accept4, descriptor)
-    return try await traced(.accept4, "\(descriptor), \(flags)", { Int($0.descriptor) }) { () async throws(Errno) in
+  public func accept4(_ descriptor: Int32, flags: Int32 = 0) async throws(Errno) -> (descriptor: Int32, peer: Endpoint)
+  {
+    try await holding(.accept4, descriptor, "\(descriptor), \(flags)", { Int($0.descriptor) }) {
+      (socket) async throws(Errno) in
       guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
       let accepted = try await errnoOf { () async throws(SocketError) in
         try await socket.accept(isNonBlocking: socket.isNonBlocking)
@@ -106,7 +106,8 @@ extension SystemCalls {
         await accepted.close()
         throw error
       }
-      return (number, accepted.remoteEndpoint ?? Endpoint(.any, 0))
+      // The peer is told even if its reset came first.
+      return (number, (accepted as? TCPSocket)?.acceptedPeer ?? Endpoint(.any, 0))
     }
   }
 

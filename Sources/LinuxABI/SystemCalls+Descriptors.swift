@@ -60,8 +60,11 @@ extension SystemCalls {
         table.setClosesOnExec(descriptor, argument & FileControl.FD_CLOEXEC != 0)
         return 0
       case FileControl.F_GETFL:
-        return FileControl.O_RDWR | (file.socket.isNonBlocking ? FileControl.O_NONBLOCK : 0)
+        return FileControl.O_RDWR | file.statusFlags | (file.socket.isNonBlocking ? FileControl.O_NONBLOCK : 0)
       case FileControl.F_SETFL:
+        // Sockets know no direct I/O.
+        guard argument & FileControl.O_DIRECT == 0 else { throw .EINVAL }
+        file.statusFlags = argument & (FileControl.O_APPEND | FileControl.O_ASYNC | FileControl.O_NOATIME)
         file.socket.isNonBlocking = argument & FileControl.O_NONBLOCK != 0
         return 0
       default: throw .EINVAL
@@ -69,13 +72,21 @@ extension SystemCalls {
     }
   }
 
-  /// ioctl(2) with an `int` in or out: FIONREAD, FIONBIO, SIOCOUTQ. Returns the value it reports (0 for FIONBIO).
+  /// ioctl(2) with an `int` in or out, or none: FIONREAD, FIONBIO, SIOCOUTQ, SIOCATMARK, FIOCLEX, FIONCLEX. Returns the
+  /// value it reports (0 where it reports none).
   public func ioctl(_ descriptor: Int32, _ request: UInt, _ argument: Int32 = 0) throws(Errno) -> Int32 {
     let socket = try socketFor(.ioctl, descriptor)
     return try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16))", { _ in 0 }) { () throws(Errno) in
       switch request {
       case ControlRequest.FIONBIO:
         socket.isNonBlocking = argument != 0
+        return 0
+      case ControlRequest.FIOCLEX, ControlRequest.FIONCLEX:
+        table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
+        return 0
+      case ControlRequest.SIOCATMARK:
+        // No urgent data is kept apart, so there is no mark to be at.
+        guard socket.kind.transport == .stream else { throw .ENOTTY }
         return 0
       case ControlRequest.FIONREAD:
         return Int32(clamping: try errnoOf { () throws(SocketError) in try socket.unreadByteCount() })
@@ -95,6 +106,7 @@ extension SystemCalls {
     return try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16)), ifreq", { _ in 0 }) {
       () throws(Errno) in
       guard interfaceRequest.count >= Self.interfaceRequestSize else { throw .EFAULT }
+      guard Self.knows(request) else { throw .ENOTTY }
       var answer = interfaceRequest
       let index = Int(interfaceRequest[16]) | Int(interfaceRequest[17]) << 8
       let name = String(decoding: interfaceRequest.prefix(16).prefix { $0 != 0 }, as: UTF8.self)
@@ -124,9 +136,33 @@ extension SystemCalls {
         // ARPHRD_ETHER 1, ARPHRD_LOOPBACK 772.
         let hardware = interface.device.hardwareAddress
         put(Self.bytes(of: UInt16(interface.isLoopback ? 772 : 1)) + (0..<6).map { hardware[$0] })
-      default: throw .ENOTTY
+      // The requests of SIOCDEVPRIVATE: no device here has any.
+      default: throw .EOPNOTSUPP
       }
       return answer
+    }
+  }
+
+  /// Linux looks for the interface only if it knows the request.
+  private static func knows(_ request: UInt) -> Bool {
+    switch request {
+    case ControlRequest.SIOCGIFNAME, ControlRequest.SIOCGIFINDEX, ControlRequest.SIOCGIFMTU,
+      ControlRequest.SIOCGIFFLAGS, ControlRequest.SIOCGIFADDR, ControlRequest.SIOCGIFNETMASK,
+      ControlRequest.SIOCGIFBRDADDR, ControlRequest.SIOCGIFHWADDR, 0x89F0...0x89FF:
+      true
+    default: false
+    }
+  }
+
+  /// SIOCGIFCONF: a `struct ifreq` for every interface that has an address (netdevice(7)).
+  func interfaceList() -> [UInt8] {
+    stack.interfaces.flatMap { interface in
+      interface.addresses.flatMap { own -> [UInt8] in
+        let name = Array(interface.name.utf8.prefix(15))
+        let request =
+          name + [UInt8](repeating: 0, count: 16 - name.count) + SocketAddress.encode(Endpoint(own.address, 0))
+        return request + [UInt8](repeating: 0, count: Self.interfaceRequestSize - request.count)
+      }
     }
   }
 

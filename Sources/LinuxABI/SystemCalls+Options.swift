@@ -15,12 +15,13 @@ extension SystemCalls {
       if level == OptionName.SOL_SOCKET {
         try setSocketOption(socket, name, value)
       } else {
-        let option = try Self.option(level, name)
+        guard let option = Self.option(level, name, of: socket) else { throw .ENOPROTOOPT }
         if option == .congestionControl {
+          guard !value.isEmpty else { throw .EINVAL }
           let text = String(decoding: value.prefix(16).prefix { $0 != 0 }, as: UTF8.self)
           try errnoOf { () throws(SocketError) in try socket.set(option, to: .text(text)) }
         } else {
-          let number = try Self.integer(value, allowsByte: level == Protocol.IPPROTO_IP)
+          let number = level == Protocol.IPPROTO_IP ? try Self.shortInteger(value, option) : try Self.integer(value)
           try errnoOf { () throws(SocketError) in try socket.set(option, to: .integer(number)) }
         }
       }
@@ -30,7 +31,9 @@ extension SystemCalls {
   /// setsockopt(2) with an `int`.
   public func setsockopt(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) throws(Errno) {
     let result = withUnsafeBytes(of: value) { bytes -> Result<Void, Errno> in
-      do throws(Errno) { return .success(try setsockopt(descriptor, level, name, bytes)) } catch { return .failure(error) }
+      do throws(Errno) { return .success(try setsockopt(descriptor, level, name, bytes)) } catch {
+        return .failure(error)
+      }
     }
     try result.get()
   }
@@ -40,7 +43,9 @@ extension SystemCalls {
     let socket = try socketFor(.getsockopt, descriptor)
     return try traced(.getsockopt, "\(descriptor), \(level), \(name)", { _ in 0 }) { () throws(Errno) in
       if level == OptionName.SOL_SOCKET { return try socketOption(socket, name) }
-      let option = try Self.option(level, name)
+      guard let option = Self.option(level, name, of: socket) else {
+        throw Self.hasLevel(socket, level) ? .ENOPROTOOPT : .EOPNOTSUPP
+      }
       switch try errnoOf({ () throws(SocketError) in try socket.get(option) }) {
       case .integer(let number): return Self.bytes(of: Int32(clamping: number))
       case .text(let text):
@@ -59,12 +64,22 @@ extension SystemCalls {
     return bytes.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
   }
 
-  private static func option(_ level: Int32, _ name: Int32) throws(Errno) -> ProtocolOption {
-    switch (level, name) {
+  /// Levels whose options a socket can be asked for.
+  private static func hasLevel(_ socket: any Socket, _ level: Int32) -> Bool {
+    level == Protocol.IPPROTO_IP || Int(level) == socket.kind.protocolNumber && socket.kind.transport != .raw
+  }
+
+  private static func option(_ level: Int32, _ name: Int32, of socket: any Socket) -> ProtocolOption? {
+    guard hasLevel(socket, level) else { return nil }
+    return switch (level, name) {
     case (Protocol.IPPROTO_IP, OptionName.IP_TOS): .typeOfService
     case (Protocol.IPPROTO_IP, OptionName.IP_TTL): .timeToLive
     case (Protocol.IPPROTO_IP, OptionName.IP_HDRINCL): .headerIncluded
     case (Protocol.IPPROTO_IP, OptionName.IP_MTU): .pathMTU
+    case (Protocol.IPPROTO_IP, OptionName.IP_MTU_DISCOVER): .pathMTUDiscovery
+    case (Protocol.IPPROTO_IP, OptionName.IP_RECVERR): .receiveErrors
+    case (Protocol.IPPROTO_IP, OptionName.IP_MULTICAST_TTL): .multicastTimeToLive
+    case (Protocol.IPPROTO_IP, OptionName.IP_MULTICAST_LOOP): .multicastLoop
     case (Protocol.IPPROTO_TCP, OptionName.TCP_NODELAY): .noDelay
     case (Protocol.IPPROTO_TCP, OptionName.TCP_MAXSEG): .maximumSegment
     case (Protocol.IPPROTO_TCP, OptionName.TCP_CORK): .cork
@@ -75,14 +90,15 @@ extension SystemCalls {
     case (Protocol.IPPROTO_TCP, OptionName.TCP_QUICKACK): .quickAcknowledge
     case (Protocol.IPPROTO_TCP, OptionName.TCP_CONGESTION): .congestionControl
     case (Protocol.IPPROTO_TCP, OptionName.TCP_USER_TIMEOUT): .userTimeout
-    default: throw .ENOPROTOOPT
+    case (Protocol.IPPROTO_UDP, OptionName.UDP_CORK): .datagramCork
+    default: nil
     }
   }
 
   private func setSocketOption(
     _ socket: any Socket, _ name: Int32, _ value: UnsafeRawBufferPointer
   ) throws(Errno) {
-    let number = try Self.integer(value, allowsByte: false)
+    let number = try Self.integer(value)
     switch name {
     case OptionName.SO_REUSEADDR: socket.options.reuseAddress = number != 0
     case OptionName.SO_REUSEPORT: socket.options.reusePort = number != 0
@@ -94,11 +110,17 @@ extension SystemCalls {
     case OptionName.SO_PRIORITY: socket.options.priority = Int32(truncatingIfNeeded: number)
     case OptionName.SO_SNDBUF: socket.options.sendBuffer = Self.bufferSize(number, minimum: 4608)
     case OptionName.SO_RCVBUF: socket.options.receiveBuffer = Self.bufferSize(number, minimum: 2304)
-    case OptionName.SO_RCVLOWAT: socket.options.receiveLowWater = number < 0 ? Int(Int32.max) : max(number, 1)
+    case OptionName.SO_RCVLOWAT:
+      let asked = number < 0 ? Int(Int32.max) : max(number, 1)
+      // A stream never holds more than its buffer, so it could wait for ever (Linux `tcp_set_rcvlowat`).
+      let most = socket.kind.transport == .stream ? stack.tcp.configuration.defaults.maximumReceiveBuffer / 2 : asked
+      socket.options.receiveLowWater = min(asked, most)
     case OptionName.SO_LINGER:
       guard value.count >= 8 else { throw .EINVAL }
       let seconds = value.loadUnaligned(fromByteOffset: 4, as: Int32.self)
-      socket.options.linger = number == 0 ? nil : .seconds(Int(max(seconds, 0)))
+      socket.options.lingers = number != 0
+      // A negative time is a large number without sign.
+      if number != 0 { socket.options.lingerTime = .seconds(Int(seconds < 0 ? Int32.max : seconds)) }
     case OptionName.SO_RCVTIMEO: socket.options.receiveTimeout = try Self.timeout(value)
     case OptionName.SO_SNDTIMEO: socket.options.sendTimeout = try Self.timeout(value)
     case OptionName.SO_TYPE, OptionName.SO_ERROR, OptionName.SO_PROTOCOL, OptionName.SO_DOMAIN,
@@ -135,8 +157,7 @@ extension SystemCalls {
     case OptionName.SO_ACCEPTCONN: return flag(socket.isListening)
     case OptionName.SO_ERROR: return Self.bytes(of: socket.takeError()?.errno.rawValue ?? 0)
     case OptionName.SO_LINGER:
-      let seconds = options.linger.map { Int32(clamping: $0.nanoseconds / 1_000_000_000) }
-      return Self.bytes(of: Int32(seconds == nil ? 0 : 1)) + Self.bytes(of: seconds ?? 0)
+      return flag(options.lingers) + Self.bytes(of: Int32(clamping: options.lingerTime.nanoseconds / 1_000_000_000))
     case OptionName.SO_RCVTIMEO: return Self.timeval(options.receiveTimeout)
     case OptionName.SO_SNDTIMEO: return Self.timeval(options.sendTimeout)
     default: throw .ENOPROTOOPT
@@ -151,11 +172,19 @@ extension SystemCalls {
   /// net.core.rmem_max and wmem_max: large enough for a long fat path.
   static let maximumBuffer = 8 << 20
 
-  /// An `int`, or for the IP level also a single byte (ip(7)).
-  private static func integer(_ value: UnsafeRawBufferPointer, allowsByte: Bool) throws(Errno) -> Int {
-    if value.count >= 4 { return Int(value.loadUnaligned(as: Int32.self)) }
-    guard allowsByte, value.count >= 1 else { throw .EINVAL }
-    return Int(value[0])
+  private static func integer(_ value: UnsafeRawBufferPointer) throws(Errno) -> Int {
+    guard value.count >= 4 else { throw .EINVAL }
+    return Int(value.loadUnaligned(as: Int32.self))
+  }
+
+  /// The IP level also takes a single byte, and for some options none, which counts as zero (ip(7)).
+  private static func shortInteger(_ value: UnsafeRawBufferPointer, _ option: ProtocolOption) throws(Errno) -> Int {
+    if value.count >= 4 { return try integer(value) }
+    if let first = value.first { return Int(first) }
+    switch option {
+    case .timeToLive, .multicastTimeToLive, .multicastLoop: throw .EINVAL
+    default: return 0
+    }
   }
 
   private static func timeout(_ value: UnsafeRawBufferPointer) throws(Errno) -> TimeSpan? {

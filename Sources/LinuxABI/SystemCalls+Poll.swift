@@ -28,11 +28,12 @@ extension SystemCalls {
       while true {
         let ready = check(&copy)
         if ready > 0 || timeout == 0 { return ready }
-        let interests = copy.compactMap { entry -> (socket: any Socket, interest: Readiness)? in
-          guard entry.descriptor >= 0, let file = table[entry.descriptor] else { return nil }
-          return (file.socket, Self.interest(entry.events))
-        }
-        switch await Polling.wait(on: interests, loop: loop, until: deadline) {
+        let files = copy.compactMap { entry in table[entry.descriptor].map { (file: $0, events: entry.events) } }
+        for entry in files { entry.file.calls += 1 }
+        let outcome = await Polling.wait(
+          on: files.map { ($0.file.socket, Self.interest($0.events)) }, loop: loop, until: deadline)
+        for entry in files { await letGo(entry.file) }
+        switch outcome {
         case .woken: continue
         case .timedOut: return check(&copy)
         case .cancelled: throw .EINTR

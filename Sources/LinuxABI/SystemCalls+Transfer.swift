@@ -4,8 +4,7 @@ import Sockets
 extension SystemCalls {
   /// read(2): 0 at the end of the stream.
   public func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) async throws(Errno) -> Int {
-    let socket = try socketFor(.read, descriptor)
-    return try await traced(.read, "\(descriptor), \(buffer.count)", { $0 }) { () async throws(Errno) in
+    try await holding(.read, descriptor, "\(descriptor), \(buffer.count)", { $0 }) { (socket) async throws(Errno) in
       guard buffer.count > 0 else { return 0 }
       return try await errnoOf { () async throws(SocketError) in
         try await socket.receive(into: buffer, flags: []).count
@@ -15,8 +14,7 @@ extension SystemCalls {
 
   /// write(2).
   public func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) async throws(Errno) -> Int {
-    let socket = try socketFor(.write, descriptor)
-    return try await traced(.write, "\(descriptor), \(bytes.count)", { $0 }) { () async throws(Errno) in
+    try await holding(.write, descriptor, "\(descriptor), \(bytes.count)", { $0 }) { (socket) async throws(Errno) in
       try await errnoOf { () async throws(SocketError) in try await socket.send(bytes, to: nil, flags: []) }
     }
   }
@@ -27,10 +25,9 @@ extension SystemCalls {
   public func sendto(
     _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, flags: Int32 = 0, to destination: Endpoint? = nil
   ) async throws(Errno) -> Int {
-    let socket = try socketFor(.sendto, descriptor)
-    return try await traced(
-      .sendto, "\(descriptor), \(bytes.count), \(flags), \(destination?.text ?? "NULL")", { $0 }
-    ) { () async throws(Errno) in
+    try await holding(
+      .sendto, descriptor, "\(descriptor), \(bytes.count), \(flags), \(destination?.text ?? "NULL")", { $0 }
+    ) { (socket) async throws(Errno) in
       guard flags & MessageFlags.MSG_OOB == 0 else { throw .EOPNOTSUPP }
       var transfer: TransferFlags = []
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
@@ -47,17 +44,19 @@ extension SystemCalls {
   public func recvfrom(
     _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, flags: Int32 = 0
   ) async throws(Errno) -> ReceiveResult {
-    let socket = try socketFor(.recvfrom, descriptor)
-    return try await traced(.recvfrom, "\(descriptor), \(buffer.count), \(flags)", { $0.count }) {
-      () async throws(Errno) in
+    try await holding(.recvfrom, descriptor, "\(descriptor), \(buffer.count), \(flags)", { $0.count }) {
+      (socket) async throws(Errno) in
       let isStream = socket.kind.transport == .stream
-      guard flags & MessageFlags.MSG_OOB == 0 else { throw isStream ? .EINVAL : .EOPNOTSUPP }
+      // UDP does not look at the flag.
+      if flags & MessageFlags.MSG_OOB != 0 && socket.kind.transport != .datagram {
+        throw isStream ? .EINVAL : .EOPNOTSUPP
+      }
       guard flags & MessageFlags.MSG_ERRQUEUE == 0 else { throw .EAGAIN }
       var transfer: TransferFlags = []
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_PEEK != 0 { transfer.insert(.peek) }
       if flags & MessageFlags.MSG_WAITALL != 0 { transfer.insert(.waitAll) }
-      if isStream && buffer.count == 0 { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
+      if isStream && flags & MessageFlags.MSG_TRUNC != 0 { transfer.insert(.discard) }
       var result = try await errnoOf { () async throws(SocketError) in
         try await socket.receive(into: buffer, flags: transfer)
       }
@@ -69,6 +68,8 @@ extension SystemCalls {
   /// readv(2): into several buffers, filled one after the other; one message for datagram sockets.
   public func readv(_ descriptor: Int32, _ buffers: [UnsafeMutableRawBufferPointer]) async throws(Errno) -> Int {
     let total = try Self.totalCount(buffers.map(\.count))
+    _ = try socketFor(.readv, descriptor)
+    if total == 0 { return 0 }
     if buffers.count == 1 { return try await read(descriptor, buffers[0]) }
     let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
     defer { gathered.deallocate() }
@@ -85,6 +86,9 @@ extension SystemCalls {
   /// writev(2): several buffers as one write, one message for datagram sockets.
   public func writev(_ descriptor: Int32, _ buffers: [UnsafeRawBufferPointer]) async throws(Errno) -> Int {
     let total = try Self.totalCount(buffers.map(\.count))
+    _ = try socketFor(.writev, descriptor)
+    // Unlike write(2) of no bytes, this sends no datagram.
+    if total == 0 { return 0 }
     if buffers.count == 1 { return try await write(descriptor, buffers[0]) }
     let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
     defer { gathered.deallocate() }

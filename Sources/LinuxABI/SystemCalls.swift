@@ -52,6 +52,33 @@ public final class SystemCalls {
     return file
   }
 
+  /// Runs a call that may block on an open file, which stays open until the call has ended even if its last number is
+  /// closed meanwhile, as in a kernel.
+  func holding<T>(
+    _ number: SystemCallNumber, _ descriptor: Int32, _ arguments: @autoclosure () -> String, _ result: (T) -> Int,
+    _ body: (any Socket) async throws(Errno) -> T
+  ) async throws(Errno) -> T {
+    guard let file = table[descriptor] else {
+      return try traced(number, "\(descriptor)", result) { () throws(Errno) in throw .EBADF }
+    }
+    file.calls += 1
+    do throws(Errno) {
+      let value = try await traced(number, arguments(), result) { () async throws(Errno) in try await body(file.socket)
+      }
+      await letGo(file)
+      return value
+    } catch {
+      await letGo(file)
+      throw error
+    }
+  }
+
+  /// The end of a call on `file`.
+  func letGo(_ file: DescriptorTable.OpenFile) async {
+    file.calls -= 1
+    if file.isUnused { await file.socket.close() }
+  }
+
   /// Runs the body of a call, counts it and tells the tap.
   func traced<T>(
     _ number: SystemCallNumber, _ arguments: @autoclosure () -> String, _ result: (T) -> Int,

@@ -15,9 +15,10 @@ public final class UserMemory {
 
   deinit { storage.deallocate() }
 
-  /// The `count` bytes at `address`; EFAULT if they do not all lie in the arena.
+  /// The `count` bytes at `address`; EFAULT if they do not all lie in the arena. No bytes lie everywhere.
   public func bytes(_ address: UInt, _ count: Int) throws(Errno) -> UnsafeMutableRawBufferPointer {
     guard count >= 0 else { throw .EINVAL }
+    if count == 0 { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
     let offset = address &- base
     guard address >= base, offset <= UInt(storage.count), UInt(count) <= UInt(storage.count) - offset else {
       throw .EFAULT

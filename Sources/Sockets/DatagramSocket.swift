@@ -19,7 +19,7 @@ public class DatagramSocket: Socket {
     self.endpoint = endpoint
     storedOptions = SocketOptions(sendBuffer: 212_992, receiveBuffer: endpoint.receiveQueueLimit)
     endpoint.onReadiness = { [unowned self] change in
-      if stack.tap.isOn {
+      if stack.tap.isOn && waiters.count > 0 {
         stack.tap.emit(.sockets, .wake(object: name, reason: change.text))
       }
       waiters.wake(change)
@@ -46,12 +46,16 @@ public class DatagramSocket: Socket {
   public var localEndpoint: Endpoint { endpoint.local }
   public var remoteEndpoint: Endpoint? { endpoint.remote }
 
+  /// Takes an ephemeral port if it has none (Linux `inet_autobind`).
+  func bindIfNeeded() throws(NetworkError) {}
+
   // MARK: What the kinds do differently
 
   func bindEndpoint(to local: Endpoint) throws(NetworkError) { throw .operationNotSupported }
   func connectEndpoint(to remote: Endpoint) throws(NetworkError) { throw .operationNotSupported }
   func disconnectEndpoint() {}
-  func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+  /// `more`: what follows belongs to the same message (UDP only).
+  func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
     throw .operationNotSupported
   }
 
@@ -71,9 +75,10 @@ public class DatagramSocket: Socket {
   public func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket { throw .operationNotSupported }
 
   public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
-    guard endpoint.remote != nil else { throw .notConnected }
     if directions.contains(.receive) { endpoint.shutdownReceive() }
     if directions.contains(.send) { endpoint.shutdownSend() }
+    // Done even so, as Linux does, for the sake of those who wait.
+    guard endpoint.remote != nil else { throw .notConnected }
   }
 
   public func send(
@@ -82,7 +87,9 @@ public class DatagramSocket: Socket {
     let deadline = storedOptions.sendTimeout.map { stack.loop.now + $0 }
     while true {
       do throws(NetworkError) {
-        try sendMessage(bytes.bytes, to: destination)
+        // Even a send that fails leaves the socket with a port.
+        try bindIfNeeded()
+        try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more))
         return bytes.count
       } catch .wouldBlock {
         if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
@@ -98,6 +105,7 @@ public class DatagramSocket: Socket {
   ) async throws(SocketError) -> ReceiveResult {
     let deadline = storedOptions.receiveTimeout.map { stack.loop.now + $0 }
     while true {
+      if endpoint.isClosed { throw .network(.closed) }
       if let error = endpoint.takeError() { throw .network(error) }
       var span = buffer.mutableBytes
       if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
@@ -128,7 +136,12 @@ public class DatagramSocket: Socket {
     case .timeToLive: return .integer(Int(endpoint.ttl))
     case .pathMTU:
       guard endpoint.remote != nil, let mtu = endpoint.pathMTU else { throw .notConnected }
-      return .integer(mtu)
+      return .integer(min(mtu, 65_535))
+    case .headerIncluded: return .integer(0)
+    case .pathMTUDiscovery: return .integer(endpoint.pathMTUDiscovery.number)
+    case .receiveErrors: return .integer(endpoint.receivesErrors ? 1 : 0)
+    case .multicastTimeToLive: return .integer(Int(endpoint.multicastTTL))
+    case .multicastLoop: return .integer(endpoint.loopsMulticast ? 1 : 0)
     default: throw .unknownOption
     }
   }
@@ -141,6 +154,14 @@ public class DatagramSocket: Socket {
       // -1 asks for the default (ip(7)).
       guard number == -1 || (1...255).contains(number) else { throw .invalidArgument }
       endpoint.ttl = number == -1 ? stack.configuration.defaultTTL : UInt8(number)
+    case .pathMTUDiscovery:
+      guard let discovery = PathMTUDiscovery(number: number) else { throw .invalidArgument }
+      endpoint.pathMTUDiscovery = discovery
+    case .receiveErrors: endpoint.receivesErrors = number != 0
+    case .multicastTimeToLive:
+      guard (-1...255).contains(number) else { throw .invalidArgument }
+      endpoint.multicastTTL = number == -1 ? 1 : UInt8(number)
+    case .multicastLoop: endpoint.loopsMulticast = number != 0
     default: throw .unknownOption
     }
   }
@@ -165,11 +186,61 @@ public final class UDPSocket: DatagramSocket {
     udp.reusesPort = options.reusePort
   }
 
+  /// As in Linux a peer with port 0 is none for getpeername(2).
+  public override var remoteEndpoint: Endpoint? { udp.remote.flatMap { $0.port == 0 ? nil : $0 } }
+
+  override func bindIfNeeded() throws(NetworkError) {
+    if udp.local.port == 0 { try udp.bind(to: Endpoint(.any, 0)) }
+  }
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try udp.bind(to: local) }
-  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try udp.connect(to: remote) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) {
+    try bindIfNeeded()
+    try udp.connect(to: remote)
+  }
   override func disconnectEndpoint() { udp.disconnect() }
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
-    try udp.send(bytes, to: destination)
+
+  // MARK: Corking
+
+  /// The bytes that MSG_MORE or UDP_CORK have gathered for one datagram, and where it goes.
+  private var gathered: [UInt8]?
+  private var gatheredTarget: Endpoint?
+  private var isCorked = false
+
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
+    let isGathering = more || isCorked
+    guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination) }
+    if gathered == nil {
+      guard let target = destination ?? udp.remote else { throw .destinationRequired }
+      guard target.port != 0 || destination == nil else { throw .invalidArgument }
+      gatheredTarget = destination
+    }
+    // The first call decides where the datagram goes, as in Linux.
+    let before = gathered ?? []
+    guard before.count + bytes.byteCount <= 65_507 else { throw .messageTooLong }
+    gathered = before + bytes.withUnsafeBytes { Array($0) }
+    guard !isGathering else { return }
+    do { try sendGathered() } catch {
+      // Whoever waits for room tries again with the last part.
+      if error == .wouldBlock { gathered = before }
+      throw error
+    }
+  }
+
+  private func sendGathered() throws(NetworkError) {
+    guard let whole = gathered else { return }
+    gathered = nil
+    try udp.send(whole.span.bytes, to: gatheredTarget)
+  }
+
+  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
+    option == .datagramCork ? .integer(isCorked ? 1 : 0) : try super.get(option)
+  }
+
+  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
+    guard option == .datagramCork else { return try super.set(option, to: value) }
+    guard case .integer(let number) = value else { throw .invalidArgument }
+    isCorked = number != 0
+    if !isCorked { try networked { () throws(NetworkError) in try sendGathered() } }
   }
 }
 
@@ -182,10 +253,13 @@ public final class ICMPSocket: DatagramSocket {
     super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
   }
 
+  override func bindIfNeeded() throws(NetworkError) {
+    if icmp.local.port == 0 { try icmp.bind(to: Endpoint(.any, 0)) }
+  }
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
   override func disconnectEndpoint() { icmp.disconnect() }
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
     try icmp.send(bytes, to: destination?.address)
   }
 }
@@ -194,15 +268,16 @@ public final class ICMPSocket: DatagramSocket {
 public final class RawSocket: DatagramSocket {
   private let raw: RawEndpoint
 
-  public init(on stack: NetworkStack, protocolNumber: UInt8) {
-    raw = stack.raw.open(IPProtocol(rawValue: protocolNumber))
-    super.init(SocketKind(transport: .raw, protocolNumber: Int(protocolNumber)), on: stack, endpoint: raw)
+  /// Protocol numbers above 255 are Linux's own, of which the IP header carries the low octet.
+  public init(on stack: NetworkStack, protocolNumber: Int) {
+    raw = stack.raw.open(IPProtocol(rawValue: UInt8(truncatingIfNeeded: protocolNumber)))
+    super.init(SocketKind(transport: .raw, protocolNumber: protocolNumber), on: stack, endpoint: raw)
   }
 
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?) throws(NetworkError) {
+  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
     try raw.send(bytes, to: destination?.address)
   }
 
@@ -230,5 +305,27 @@ extension Readiness {
       (.readHangUp, "read hang-up"),
     ]
     return names.filter { contains($0.0) }.map(\.1).joined(separator: ", ")
+  }
+}
+
+extension PathMTUDiscovery {
+  /// The value of IP_MTU_DISCOVER: IP_PMTUDISC_DONT 0, WANT 1, DO 2, PROBE 3.
+  init?(number: Int) {
+    switch number {
+    case 0: self = .never
+    case 1: self = .want
+    case 2: self = .always
+    case 3: self = .probe
+    default: return nil
+    }
+  }
+
+  var number: Int {
+    switch self {
+    case .never: 0
+    case .want: 1
+    case .always: 2
+    case .probe: 3
+    }
   }
 }

@@ -88,6 +88,8 @@ public struct TransferFlags: OptionSet, Sendable {
   public static let waitAll = TransferFlags(rawValue: 4)
   /// More will follow at once: hold back a partial segment (MSG_MORE).
   public static let more = TransferFlags(rawValue: 8)
+  /// Throw away what is received from a stream instead of storing it (MSG_TRUNC, tcp(7)).
+  public static let discard = TransferFlags(rawValue: 16)
 }
 
 /// What was received: how many bytes went into the buffer, how many the datagram had, and from where.
@@ -114,8 +116,9 @@ public struct SocketOptions: Sendable, Equatable {
   public var outOfBandInline = false
   public var timestamp = false
   public var priority: Int32 = 0
-  /// Nil: close in the background. Zero: reset. Otherwise close waits for so long.
-  public var linger: TimeSpan?
+  /// SO_LINGER is on, and its time, which stays when it is turned off.
+  public var lingers = false
+  public var lingerTime = TimeSpan.zero
   /// Bytes, as getsockopt shows them (twice what was asked for, as Linux counts overhead).
   public var sendBuffer: Int
   public var receiveBuffer: Int
@@ -123,6 +126,9 @@ public struct SocketOptions: Sendable, Equatable {
   /// Nil: wait without end.
   public var receiveTimeout: TimeSpan?
   public var sendTimeout: TimeSpan?
+
+  /// Nil: close in the background. Zero: reset. Otherwise close waits for so long.
+  public var linger: TimeSpan? { lingers ? lingerTime : nil }
 
   public init(sendBuffer: Int, receiveBuffer: Int) {
     self.sendBuffer = sendBuffer
@@ -133,6 +139,10 @@ public struct SocketOptions: Sendable, Equatable {
 /// Options below SOL_SOCKET that a protocol may know.
 public enum ProtocolOption: Sendable, Hashable {
   case typeOfService, timeToLive, headerIncluded, pathMTU
+  /// IP_MTU_DISCOVER, IP_RECVERR, IP_MULTICAST_TTL, IP_MULTICAST_LOOP
+  case pathMTUDiscovery, receiveErrors, multicastTimeToLive, multicastLoop
+  /// UDP_CORK
+  case datagramCork
   case noDelay, maximumSegment, cork, keepAliveIdle, keepAliveInterval, keepAliveCount, quickAcknowledge
   case congestionControl, userTimeout, information
 

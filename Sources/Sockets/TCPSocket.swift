@@ -14,17 +14,31 @@ public final class TCPSocket: Socket {
   public var isNonBlocking = false
   public let waiters = WaitQueue()
 
-  private let stack: NetworkStack
+  let stack: NetworkStack
   private var role = Role.unconnected
+  /// The port of a socket that has no connection and does not listen.
   private var binding: TCPBinding?
-  private var parameters: TCPParameters
-  private var storedOptions: SocketOptions
+  /// The binding that the connection or listener has taken over: its sharing can still be changed.
+  private weak var handedOver: TCPBinding?
+  /// The port and the address that bind(2) was asked for: kept when an attempt to connect fails.
+  private var wantedLocal: Endpoint?
+  private var wantedAddress = IPAddress(.any)
+  /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
+  private var staleLocal: Endpoint?
+  /// The error of a connection that is gone.
+  private var leftError: NetworkError?
+  var parameters: TCPParameters
+  var storedOptions: SocketOptions
+  /// Options of the IP level that a stream keeps without using them.
+  var unusedOptions = UnusedOptions()
   /// connect(2) was called and has not yet told how it ended.
   private var isConnectPending = false
   /// TCP_QUICKACK as it was set last.
-  private var acknowledgesQuickly = true
-  private var isClosed = false
-  private var loop: any EventLoop { stack.loop }
+  var acknowledgesQuickly = true
+  /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
+  private(set) var isReceiveShut = false
+  private(set) var isClosed = false
+  var loop: any EventLoop { stack.loop }
 
   public init(on stack: NetworkStack) {
     self.stack = stack
@@ -38,6 +52,7 @@ public final class TCPSocket: Socket {
     stack = listener.stack
     parameters = listener.parameters
     storedOptions = listener.storedOptions
+    unusedOptions = listener.unusedOptions
     role = .connection(connection)
     observe(connection)
   }
@@ -75,40 +90,72 @@ public final class TCPSocket: Socket {
       if newValue.sendBuffer != storedOptions.sendBuffer { parameters.sendBuffer = newValue.sendBuffer }
       if newValue.receiveBuffer != storedOptions.receiveBuffer { parameters.receiveBuffer = newValue.receiveBuffer }
       parameters.keepAlive = newValue.keepAlive
+      if newValue.reuseAddress != storedOptions.reuseAddress || newValue.reusePort != storedOptions.reusePort {
+        (binding ?? handedOver)?.share(address: newValue.reuseAddress, port: newValue.reusePort)
+      }
       storedOptions = newValue
       connection?.apply(parameters)
     }
   }
 
   public var localEndpoint: Endpoint {
+    if let binding { return binding.local }
     switch role {
-    case .unconnected: binding?.local ?? Endpoint(.any, 0)
-    case .connection(let connection): connection.local
-    case .listener(let listener): listener.local
+    case .unconnected: return staleLocal ?? Endpoint(.any, 0)
+    case .connection(let connection): return connection.local
+    case .listener(let listener): return listener.local
     }
   }
 
   public var remoteEndpoint: Endpoint? {
-    guard let connection, Self.hasPeer(connection.state) else { return nil }
+    guard let connection, connection.state != .synSent, !Self.isOver(connection) else { return nil }
     return connection.remote
   }
 
-  private static func hasPeer(_ state: TCPState) -> Bool { state != .closed && state != .synSent }
+  /// Whom the connection is or was with, even if it is over: what accept(2) tells.
+  public var acceptedPeer: Endpoint? { connection?.remote }
+
+  /// For an application a connection in TIME-WAIT is as closed as any.
+  static func isOver(_ connection: TCPConnection) -> Bool {
+    connection.state == .closed || connection.state == .timeWait
+  }
 
   public var readiness: Readiness {
     switch role {
     // Linux: a fresh stream socket polls as writable and hung up.
-    case .unconnected: return [.writable, .hangUp]
+    case .unconnected: return leftError == nil ? [.writable, .hangUp] : [.writable, .hangUp, .error]
     case .listener(let listener): return listener.readiness
-    case .connection(let connection): return connection.readiness
+    case .connection(let connection):
+      var readiness = connection.readiness
+      if isReceiveShut {
+        readiness.formUnion([.readable, .readHangUp])
+        if !connection.state.mayStillSend { readiness.insert(.hangUp) }
+      }
+      if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < storedOptions.receiveLowWater {
+        readiness.remove(.readable)
+      }
+      return readiness
     }
   }
 
   // MARK: Opening
 
   public func bind(to local: Endpoint) throws(SocketError) {
-    guard case .unconnected = role, binding == nil else { throw .invalidArgument }
-    binding = try networked { () throws(NetworkError) in
+    guard binding == nil else { throw .invalidArgument }
+    switch role {
+    case .unconnected: break
+    // The port of a connection that is over is free again, unless bind(2) had asked for it.
+    case .connection(let connection):
+      guard connection.state == .closed, wantedLocal == nil else { throw .invalidArgument }
+    case .listener: throw .invalidArgument
+    }
+    binding = try reserve(local)
+    wantedLocal = local.port == 0 ? nil : binding?.local
+    wantedAddress = local.address
+  }
+
+  private func reserve(_ local: Endpoint) throws(SocketError) -> TCPBinding {
+    try networked { () throws(NetworkError) in
       try stack.tcp.bind(local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort)
     }
   }
@@ -121,51 +168,84 @@ public final class TCPSocket: Socket {
       let connection = try networked { () throws(NetworkError) in
         try stack.tcp.connect(to: remote, binding: binding, parameters: parameters)
       }
+      handedOver = binding
       binding = nil
+      leftError = nil
+      isReceiveShut = false
       role = .connection(connection)
       observe(connection)
       isConnectPending = true
       if isNonBlocking && connection.state != .established { throw .connectionStarted }
     case .connection(let connection):
-      guard isConnectPending else {
-        if connection.state == .closed { throw takeError() ?? .network(.connectionAborted) }
-        throw .network(.alreadyConnected)
-      }
+      guard isConnectPending else { throw .network(.alreadyConnected) }
       if isNonBlocking && Self.isOpening(connection.state) { throw .network(.connectionInProgress) }
     }
     guard let connection else { throw .notConnected }
     let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
     while Self.isOpening(connection.state) {
       switch await waiters.wait(for: .writable, on: loop, until: deadline) {
-      case .woken: continue
+      case .woken: if isClosed { throw .network(.closed) }
       case .timedOut: throw .connectionStarted
       case .cancelled: throw .interrupted
       }
+    }
+    guard self.connection === connection, isConnectPending else {
+      // Another task has told the end already.
+      if connection.state == .closed { throw .network(.connectionAborted) }
+      return
     }
     isConnectPending = false
     if connection.state == .closed {
       let error = connection.takeError() ?? .connectionAborted
       // As in Linux the socket may be used for another attempt.
-      role = .unconnected
+      leave(connection)
       throw .network(error)
     }
   }
 
-  private static func isOpening(_ state: TCPState) -> Bool { state == .synSent || state == .synReceived }
+  static func isOpening(_ state: TCPState) -> Bool { state == .synSent || state == .synReceived }
 
-  /// connect(2) with AF_UNSPEC: back to the beginning.
-  private func disconnect() {
-    if let connection { connection.abort() }
-    if case .listener(let listener) = role { listener.close() }
+  /// Back to the beginning: the connection is over, or about to be.
+  private func leave(_ connection: TCPConnection) {
+    connection.onReadiness = nil
     role = .unconnected
     isConnectPending = false
+    isReceiveShut = false
+    staleLocal = Endpoint(wantedAddress, connection.local.port)
+    rebind()
+  }
+
+  /// A port that bind(2) asked for outlives connections and listeners.
+  private func rebind() {
+    if let wantedLocal { binding = try? reserve(wantedLocal) }
+  }
+
+  /// connect(2) with AF_UNSPEC.
+  private func disconnect() {
+    switch role {
+    case .unconnected: return
+    case .connection(let connection):
+      if !Self.isOver(connection) { leftError = .connectionReset }
+      connection.abort()
+      leave(connection)
+    case .listener(let listener): stopListening(listener)
+    }
     waiters.wake(.hangUp)
   }
 
+  private func stopListening(_ listener: TCPListener) {
+    staleLocal = listener.local
+    listener.close()
+    role = .unconnected
+    rebind()
+  }
+
   public func listen(backlog: Int) throws(SocketError) {
+    // Linux compares without sign: a negative backlog is a large one.
+    let backlog = backlog < 0 ? stack.tcp.configuration.maximumBacklog : backlog
     switch role {
     case .connection: throw .invalidArgument
-    case .listener(let listener): listener.backlog = backlog
+    case .listener(let listener): listener.backlog = min(backlog, stack.tcp.configuration.maximumBacklog)
     case .unconnected:
       // An unbound socket gets an ephemeral port (Linux `inet_autobind`).
       if binding == nil { try bind(to: Endpoint(.any, 0)) }
@@ -173,6 +253,7 @@ public final class TCPSocket: Socket {
       let listener = try networked { () throws(NetworkError) in
         try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters)
       }
+      handedOver = binding
       self.binding = nil
       role = .listener(listener)
       listener.onReadiness = { [unowned self] change in report(change) }
@@ -182,7 +263,9 @@ public final class TCPSocket: Socket {
   public func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket {
     let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
     while true {
-      guard case .listener(let listener) = role else { throw .invalidArgument }
+      guard case .listener(let listener) = role, !isClosed else {
+        throw isClosed ? .network(.closed) : .invalidArgument
+      }
       if let connection = listener.accept() {
         return TCPSocket(accepted: connection, by: self)
       }
@@ -191,97 +274,10 @@ public final class TCPSocket: Socket {
     }
   }
 
-  // MARK: Transfer
-
-  public func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
-  ) async throws(SocketError) -> Int {
-    let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
-    let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
-    var sent = 0
-    while true {
-      guard let connection else { throw .network(.brokenPipe) }
-      if connection.pendingError != nil || !Self.maySend(connection) {
-        if Self.isOpening(connection.state) && connection.pendingError == nil {
-          // As in Linux a write waits for the handshake.
-          guard mayWait else { throw .wouldBlock }
-        } else {
-          if sent > 0 { return sent }
-          throw .network(connection.takeError() ?? .brokenPipe)
-        }
-      } else {
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
-        sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
-        if sent == bytes.count { return sent }
-      }
-      guard mayWait else {
-        if sent > 0 { return sent }
-        throw .wouldBlock
-      }
-      do throws(SocketError) { try await wait(for: .writable, until: deadline) } catch {
-        if sent > 0 { return sent }
-        throw error
-      }
-    }
-  }
-
-  private static func maySend(_ connection: TCPConnection) -> Bool {
-    connection.state == .established || connection.state == .closeWait
-  }
-
-  public func receive(
-    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
-  ) async throws(SocketError) -> ReceiveResult {
-    let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
-    let peeks = flags.contains(.peek)
-    let wanted = flags.contains(.waitAll) ? buffer.count : min(storedOptions.receiveLowWater, buffer.count)
-    var received = 0
-    while true {
-      guard let connection else { throw .notConnected }
-      if peeks {
-        received = connection.peek(into: buffer)
-      } else {
-        received += connection.receive(into: UnsafeMutableRawBufferPointer(rebasing: buffer[received...]))
-      }
-      if received >= wanted && received > 0 { break }
-      if connection.isReceiveClosed || connection.pendingError != nil {
-        // Bytes come before the error, the error before the end of the stream.
-        if received == 0, let error = connection.takeError() { throw .network(error) }
-        break
-      }
-      if isNonBlocking || flags.contains(.nonBlocking) {
-        if received > 0 { break }
-        throw .wouldBlock
-      }
-      do throws(SocketError) { try await wait(for: [.readable, .readHangUp], until: deadline) } catch {
-        if received > 0 { break }
-        throw error
-      }
-    }
-    return ReceiveResult(count: received, fullCount: received, source: nil)
-  }
-
-  private func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
-    switch await waiters.wait(for: interest, on: loop, until: deadline) {
-    case .woken: return
-    case .timedOut: throw .wouldBlock
-    case .cancelled: throw .interrupted
-    }
-  }
-
   public func takeError() -> SocketError? {
-    guard let error = connection?.takeError() else { return nil }
-    return .network(error)
-  }
-
-  public func unreadByteCount() throws(SocketError) -> Int {
-    guard !isListening else { throw .invalidArgument }
-    return connection?.readableCount ?? 0
-  }
-
-  public func unsentByteCount() throws(SocketError) -> Int {
-    guard !isListening else { throw .invalidArgument }
-    return connection?.unacknowledgedCount ?? 0
+    let error = leftError ?? connection?.takeError()
+    leftError = nil
+    return error.map { .network($0) }
   }
 
   // MARK: Closing
@@ -291,14 +287,20 @@ public final class TCPSocket: Socket {
     case .unconnected: throw .notConnected
     case .listener(let listener):
       guard directions.contains(.receive) else { return }
-      listener.close()
-      role = .unconnected
+      stopListening(listener)
       waiters.wake(.hangUp)
     case .connection(let connection):
-      guard connection.state != .closed else { throw .notConnected }
-      if directions.contains(.receive) { connection.shutdownReceive() }
+      guard !Self.isOver(connection) else { throw .notConnected }
+      if connection.state == .synSent {
+        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`).
+        connection.abort()
+        leave(connection)
+        waiters.wake(.hangUp)
+        return
+      }
+      if directions.contains(.receive) { isReceiveShut = true }
       if directions.contains(.send) { connection.shutdownSend() }
-      waiters.wake([.readable, .writable])
+      waiters.wake([.readable, .writable, .readHangUp])
     }
   }
 
@@ -312,82 +314,21 @@ public final class TCPSocket: Socket {
       binding = nil
     case .listener(let listener): listener.close()
     case .connection(let connection):
+      binding?.release()
+      binding = nil
       guard storedOptions.linger != .zero else { return connection.abort() }
-      if let span = storedOptions.linger, !isNonBlocking { await linger(connection, for: span) }
+      // Unread bytes make it a reset, for which nobody waits.
+      if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }
       connection.close()
     }
   }
 
-  /// SO_LINGER: waits until everything is acknowledged, or the time is over.
+  /// SO_LINGER, for sockets that do not block too: waits until everything is acknowledged, or the time is over.
   private func linger(_ connection: TCPConnection, for span: TimeSpan) async {
     connection.shutdownSend()
     let deadline = loop.now + span
     while connection.state == .finWait1 || connection.state == .closing || connection.state == .lastAck {
       guard await waiters.wait(for: [.writable, .readHangUp], on: loop, until: deadline) == .woken else { return }
     }
-  }
-
-  // MARK: Options
-
-  public func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
-    switch option {
-    case .typeOfService: return .integer(Int(parameters.typeOfService))
-    case .timeToLive: return .integer(Int(parameters.timeToLive ?? stack.configuration.defaultTTL))
-    case .pathMTU:
-      guard let connection else { throw .notConnected }
-      return .integer(connection.info.pathMTU)
-    case .noDelay: return .integer(parameters.noDelay ? 1 : 0)
-    case .cork: return .integer(parameters.isCorked ? 1 : 0)
-    case .maximumSegment: return .integer(connection?.info.sendMSS ?? parameters.maximumSegment ?? 536)
-    case .keepAliveIdle: return .integer(Int(parameters.keepAliveIdle.seconds))
-    case .keepAliveInterval: return .integer(Int(parameters.keepAliveInterval.seconds))
-    case .keepAliveCount: return .integer(parameters.keepAliveCount)
-    case .quickAcknowledge: return .integer(acknowledgesQuickly ? 1 : 0)
-    case .congestionControl: return .text(parameters.congestionControl.rawValue)
-    case .userTimeout:
-      return .integer(parameters.userTimeout.map { Int(clamping: $0.nanoseconds / 1_000_000) } ?? 0)
-    case .information: return .information(connection?.info)
-    case .headerIncluded: throw .unknownOption
-    }
-  }
-
-  public func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
-    var changed = parameters
-    switch (option, value) {
-    case (.typeOfService, .integer(let number)): changed.typeOfService = UInt8(truncatingIfNeeded: number)
-    case (.timeToLive, .integer(let number)):
-      guard number == -1 || (1...255).contains(number) else { throw .invalidArgument }
-      changed.timeToLive = number == -1 ? nil : UInt8(number)
-    case (.noDelay, .integer(let number)): changed.noDelay = number != 0
-    case (.cork, .integer(let number)): changed.isCorked = number != 0
-    case (.maximumSegment, .integer(let number)):
-      guard number == 0 || (88...32767).contains(number) else { throw .invalidArgument }
-      changed.maximumSegment = number == 0 ? nil : number
-    case (.keepAliveIdle, .integer(let number)):
-      guard (1...32767).contains(number) else { throw .invalidArgument }
-      changed.keepAliveIdle = .seconds(number)
-    case (.keepAliveInterval, .integer(let number)):
-      guard (1...32767).contains(number) else { throw .invalidArgument }
-      changed.keepAliveInterval = .seconds(number)
-    case (.keepAliveCount, .integer(let number)):
-      guard (1...127).contains(number) else { throw .invalidArgument }
-      changed.keepAliveCount = number
-    case (.userTimeout, .integer(let number)):
-      guard number >= 0 else { throw .invalidArgument }
-      changed.userTimeout = number == 0 ? nil : .milliseconds(number)
-    case (.congestionControl, .text(let name)):
-      guard let algorithm = CongestionAlgorithm(rawValue: name) else {
-        throw .unknownAlgorithm
-      }
-      changed.congestionControl = algorithm
-    case (.quickAcknowledge, .integer(let number)):
-      acknowledgesQuickly = number != 0
-      connection?.setQuickAcknowledge(number != 0)
-      return
-    case (.pathMTU, _), (.headerIncluded, _), (.information, _): throw .unknownOption
-    default: throw .invalidArgument
-    }
-    parameters = changed
-    connection?.apply(changed)
   }
 }

@@ -28,9 +28,13 @@ public final class WaitQueue {
   public func wake(_ changes: Readiness) {
     guard !entries.isEmpty else { return }
     let always: Readiness = [.error, .hangUp]
-    for entry in entries where !entry.interest.union(always).isDisjoint(with: changes) {
-      wakeCount += 1
+    // Whoever is woken waits no more, even if its task has not run yet.
+    entries.removeAll { entry in
+      guard !entry.interest.union(always).isDisjoint(with: changes) else { return false }
+      // One that polls several sockets may have been woken by another.
+      if entry.waiter.isWaiting { wakeCount += 1 }
       entry.waiter.wake()
+      return true
     }
   }
 

@@ -1,0 +1,110 @@
+import EventLoop
+import NetStack
+import Packets
+
+// Bytes in and out (Linux `tcp_sendmsg`, `tcp_recvmsg`).
+extension TCPSocket {
+  public func send(
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+  ) async throws(SocketError) -> Int {
+    let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
+    let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
+    var sent = 0
+    while true {
+      guard !isClosed else { throw .network(.closed) }
+      guard let connection else { throw takeError() ?? .network(.brokenPipe) }
+      if connection.pendingError != nil || !Self.maySend(connection) {
+        if Self.isOpening(connection.state) && connection.pendingError == nil {
+          // As in Linux a write waits for the handshake.
+          guard mayWait else { throw .wouldBlock }
+        } else {
+          if sent > 0 { return sent }
+          throw .network(connection.takeError() ?? .brokenPipe)
+        }
+      } else {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
+        sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
+        if sent == bytes.count { return sent }
+      }
+      guard mayWait else {
+        if sent > 0 { return sent }
+        throw .wouldBlock
+      }
+      do throws(SocketError) { try await wait(for: .writable, until: deadline) } catch {
+        if sent > 0 { return sent }
+        throw error
+      }
+    }
+  }
+
+  private static func maySend(_ connection: TCPConnection) -> Bool { connection.state.canTransfer }
+
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+  ) async throws(SocketError) -> ReceiveResult {
+    let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
+    let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
+    let wanted =
+      flags.contains(.waitAll) ? buffer.count : max(1, min(storedOptions.receiveLowWater, buffer.count))
+    var received = 0
+    while true {
+      guard !isClosed else { throw .network(.closed) }
+      guard let connection else { throw takeError() ?? .notConnected }
+      let available = connection.readableCount
+      take(from: connection, into: buffer, flags, &received)
+      // A read of no bytes waits for some (recvfrom(2) of Linux).
+      if received >= wanted || (buffer.isEmpty && available > 0) { break }
+      if received > 0 && !mayWait { break }
+      if isReceiveShut || connection.isReceiveClosed || connection.pendingError != nil {
+        // Bytes come before the error, the error before the end of the stream.
+        if received == 0, let error = connection.takeError() { throw .network(error) }
+        break
+      }
+      guard mayWait else { throw .wouldBlock }
+      do throws(SocketError) { try await wait(for: [.readable, .readHangUp], until: deadline) } catch {
+        if received > 0 { break }
+        throw error
+      }
+    }
+    return ReceiveResult(count: received, fullCount: received, source: nil)
+  }
+
+  private func take(
+    from connection: TCPConnection, into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags,
+    _ received: inout Int
+  ) {
+    let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[received...])
+    switch (flags.contains(.peek), flags.contains(.discard)) {
+    case (true, true): received = min(buffer.count, connection.readableCount)
+    case (true, false): received = connection.peek(into: buffer)
+    case (false, true): received += connection.discard(rest.count)
+    case (false, false): received += connection.receive(into: rest)
+    }
+  }
+
+  func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
+    switch await waiters.wait(for: interest, on: loop, until: deadline) {
+    case .woken: return
+    case .timedOut: throw .wouldBlock
+    case .cancelled: throw .interrupted
+    }
+  }
+
+  public func unreadByteCount() throws(SocketError) -> Int {
+    guard !isListening else { throw .invalidArgument }
+    return connection?.readableCount ?? 0
+  }
+
+  public func unsentByteCount() throws(SocketError) -> Int {
+    guard !isListening else { throw .invalidArgument }
+    return connection?.unacknowledgedCount ?? 0
+  }
+}
+
+extension TCPState {
+  /// The application may send bytes.
+  var canTransfer: Bool { self == .established || self == .closeWait }
+
+  /// The sending direction has not been closed.
+  var mayStillSend: Bool { canTransfer || self == .synSent || self == .synReceived }
+}

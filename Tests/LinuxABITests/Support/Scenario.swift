@@ -1,0 +1,46 @@
+import EventLoop
+import Testing
+
+/// A sequence of system calls that every kernel must answer alike.
+struct Scenario: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// Why the answers still differ, if they do.
+  let knownDifference: Comment?
+  let body: @Sendable (Session) async -> Void
+
+  init(
+    _ name: String, knownDifference: Comment? = nil, _ body: @escaping @Sendable (Session) async -> Void
+  ) {
+    self.name = name
+    self.knownDifference = knownDifference
+    self.body = body
+  }
+
+  var testDescription: String { name }
+
+  /// Runs the calls on the bench and on the Linux under the test, and compares what came of each.
+  func compare() throws {
+    guard let knownDifference else { return try compareAnswers() }
+    try withKnownIssue(knownDifference) { try compareAnswers() }
+  }
+
+  private func compareAnswers() throws {
+    let bench = BenchKernel()
+    let ours = Session(bench)
+    try bench.loop.run {
+      await body(ours)
+      await ours.end()
+    }
+    let theirs = Session(HostKernel())
+    try VirtualLoop(seed: 1).run {
+      await body(theirs)
+      await theirs.end()
+    }
+    var differences: [String] = []
+    for (mine, linux) in zip(ours.outcomes, theirs.outcomes) where mine != linux {
+      differences.append("bench \(mine)\n     linux \(linux)")
+    }
+    #expect(ours.outcomes.count == theirs.outcomes.count, "\(name)")
+    if !differences.isEmpty { Issue.record("\(name):\n     \(differences.joined(separator: "\n     "))") }
+  }
+}
