@@ -50,6 +50,7 @@ public final class NetworkStack {
   }
 
   deinit {
+    tcp.shutDown()
     for interface in interfaces { interface.device.client = nil }
     ip.disconnect()
   }

@@ -3,9 +3,9 @@ import Memory
 /// Bytes of one direction of a connection, kept by sequence number: byte `s` lies at `s` modulo the capacity. Since the
 /// capacity is a power of two, it divides 2^32, and the rule holds across the wrap of sequence numbers.
 ///
-/// The ring does not know which of its bytes mean anything; its owner does. It begins without memory. A value that its
-/// owner must ``release()``: so that the data path can hold it without reference counting.
-struct ByteRing {
+/// The ring does not know which of its bytes mean anything; its owner does. It begins without memory. An object of its
+/// own, because calls on a stored struct would cost the data path a dynamic exclusivity check each.
+final class ByteRing {
   private var memory: MemoryWindow
   private var mask: Int
   /// Bytes: zero or a power of two.
@@ -16,8 +16,10 @@ struct ByteRing {
     mask = 0
   }
 
+  deinit { release() }
+
   /// Makes the ring hold at least `count` bytes and keeps what lies in `start ..< start + kept`.
-  mutating func grow(to count: Int, keeping kept: Int, from start: SequenceNumber) {
+  func grow(to count: Int, keeping kept: Int, from start: SequenceNumber) {
     guard count > capacity else { return }
     var size = 4096
     while size < count { size <<= 1 }
@@ -40,10 +42,12 @@ struct ByteRing {
   }
 
   /// Gives the memory back.
-  mutating func release() {
+  func release() {
     guard capacity > 0 else { return }
     unsafe memory.baseAddress.deallocate()
-    self = ByteRing()
+    memory = unsafe MemoryWindow(UnsafeMutableRawPointer(bitPattern: 64)!, count: 0)
+    mask = 0
+    capacity = 0
   }
 
   /// Stores `bytes` from sequence number `start` on; not more than the capacity.

@@ -1,8 +1,8 @@
 import Packets
 
 /// Which bytes above RCV.NXT have arrived: a bounded, sorted list of intervals of sequence numbers. The bytes themselves
-/// already lie in the receive ring, at their place.
-struct Reassembly {
+/// already lie in the receive ring, at their place. An object of its own, as the rings are.
+final class Reassembly {
   struct Interval: Equatable {
     var start: SequenceNumber
     var end: SequenceNumber
@@ -13,14 +13,15 @@ struct Reassembly {
   /// Intervals at most: a peer that sends every second byte is cut off here.
   static let limit = 128
 
-  private(set) var intervals: [Interval] = []
+  private(set) var intervals: [Interval] = [] {
+    didSet { isEmpty = intervals.isEmpty }
+  }
   private var stamp: UInt32 = 0
 
-  var isEmpty: Bool { @inline(__always) get { intervals.isEmpty } }
+  /// Kept beside the list: the data path asks for it with every segment.
+  private(set) var isEmpty = true
   /// The end of the highest interval.
   var highest: SequenceNumber? { intervals.last?.end }
-  /// The end of the interval extended last, and its start.
-  var newest: Interval? { intervals.max { Int32(bitPattern: $0.stamp &- $1.stamp) < 0 } }
 
   enum Outcome: Equatable {
     case added
@@ -31,7 +32,7 @@ struct Reassembly {
   }
 
   /// Notes that `start ..< end` has arrived. `start` lies above RCV.NXT, `end` above `start`.
-  mutating func insert(_ start: SequenceNumber, _ end: SequenceNumber) -> Outcome {
+  func insert(_ start: SequenceNumber, _ end: SequenceNumber) -> Outcome {
     if intervals.capacity == 0 { intervals.reserveCapacity(Self.limit) }
     stamp &+= 1
     var first = intervals.count
@@ -60,7 +61,7 @@ struct Reassembly {
 
   /// Everything below `next` has arrived in order: drops the intervals that this reaches and returns how far the
   /// unbroken sequence goes now.
-  mutating func absorb(from next: SequenceNumber) -> SequenceNumber {
+  func absorb(from next: SequenceNumber) -> SequenceNumber {
     var next = next
     var count = 0
     while count < intervals.count, intervals[count].start <= next {
@@ -71,7 +72,7 @@ struct Reassembly {
     return next
   }
 
-  mutating func removeAll() { intervals.removeAll() }
+  func removeAll() { intervals.removeAll() }
 
   /// Appends up to `limit` blocks to `options`, the most recently extended first (RFC 2018 4).
   func report(into options: inout TCPOptions, limit: Int) {

@@ -28,9 +28,9 @@ struct SentSegment: BitwiseCopyable {
 }
 
 /// The segments between SND.UNA and SND.NXT in order, with the totals that the congestion machinery needs: the
-/// scoreboard of RFC 6675. A circular list in plain memory that doubles when it is full and is then kept; a value that
-/// its owner must ``release()``.
-struct SendRecords {
+/// scoreboard of RFC 6675. A circular list in plain memory that doubles when it is full and is then kept. An object of its
+/// own, because calls on a stored struct would cost the data path a dynamic exclusivity check each.
+final class SendRecords {
   /// Segments outstanding at most; the output waits for acknowledgements then.
   static let limit = 1 << 16
   private static let stride = MemoryLayout<SentSegment>.stride
@@ -56,10 +56,10 @@ struct SendRecords {
 
   @inline(__always) subscript(index: Int) -> SentSegment {
     get { memory.load(((head &+ index) & (capacity &- 1)) &* Self.stride) }
-    nonmutating set { memory.store(newValue, ((head &+ index) & (capacity &- 1)) &* Self.stride) }
+    set { memory.store(newValue, ((head &+ index) & (capacity &- 1)) &* Self.stride) }
   }
 
-  @inline(__always) mutating func append(
+  @inline(__always) func append(
     _ start: SequenceNumber, length: Int, at now: Instant, marks: SentSegment.Marks
   ) {
     if count == capacity { grow() }
@@ -68,7 +68,7 @@ struct SendRecords {
       start: start, length: UInt32(truncatingIfNeeded: length), sentAt: now, marks: marks)
   }
 
-  private mutating func grow() {
+  private func grow() {
     let size = max(64, capacity * 2)
     let fresh = unsafe MemoryWindow(
       UnsafeMutableRawPointer.allocate(byteCount: size * Self.stride, alignment: 16), count: size * Self.stride)
@@ -79,10 +79,19 @@ struct SendRecords {
     head = 0
   }
 
-  mutating func release() {
+  func release() {
     if capacity > 0 { unsafe memory.baseAddress.deallocate() }
-    self = SendRecords()
+    memory = unsafe MemoryWindow(UnsafeMutableRawPointer(bitPattern: 64)!, count: 0)
+    capacity = 0
+    head = 0
+    count = 0
+    sackedLength = 0
+    lostLength = 0
+    resentLength = 0
+    resendHint = 0
   }
+
+  deinit { release() }
 
   /// What a cumulative acknowledgement removed.
   struct Removal {
@@ -96,7 +105,7 @@ struct SendRecords {
   }
 
   /// Removes everything below `acknowledgement`; cuts a segment that it splits.
-  @inline(__always) mutating func removeAcknowledged(_ acknowledgement: SequenceNumber) -> Removal {
+  @inline(__always) func removeAcknowledged(_ acknowledgement: SequenceNumber) -> Removal {
     var removal = Removal()
     var isAmbiguous = false
     while count > 0 {
@@ -130,7 +139,7 @@ struct SendRecords {
   }
 
   /// Takes `length` of a segment out of the totals.
-  private mutating func forget(_ segment: SentSegment, _ length: Int) {
+  private func forget(_ segment: SentSegment, _ length: Int) {
     if segment.marks.contains(.sacked) {
       sackedLength -= length
     } else {
@@ -152,7 +161,7 @@ struct SendRecords {
 
   /// Marks the segments that lie wholly in `start ..< end` as SACKed; returns the sequence numbers newly marked, and when
   /// the newest of those that were sent once was sent.
-  mutating func markSacked(_ start: SequenceNumber, _ end: SequenceNumber) -> (length: Int, sentAt: Instant?) {
+  func markSacked(_ start: SequenceNumber, _ end: SequenceNumber) -> (length: Int, sentAt: Instant?) {
     var index = index(above: start)
     var fresh = 0
     var sentAt: Instant?
@@ -177,7 +186,7 @@ struct SendRecords {
 
   /// Marks lost what RFC 6675 4 IsLost() says: the segments below which lie more than `bytes` SACKed ones above, or three
   /// SACKed segments. Returns true if a segment was marked.
-  mutating func markLost(above bytes: Int) -> Bool {
+  func markLost(above bytes: Int) -> Bool {
     guard sackedLength > 0 else { return false }
     var index = index(above: highestSacked)
     var above = 0
@@ -205,7 +214,7 @@ struct SendRecords {
     return marked
   }
 
-  private mutating func mark(_ segment: inout SentSegment, _ index: Int) {
+  private func mark(_ segment: inout SentSegment, _ index: Int) {
     segment.marks.insert(.lost)
     lostLength += Int(segment.length)
     self[index] = segment
@@ -214,7 +223,7 @@ struct SendRecords {
 
   /// Marks the first segment lost, if it is neither lost nor SACKed: a third duplicate acknowledgement, or a partial one
   /// (RFC 6582 3.2). One that was sent again counts as lost again.
-  mutating func markHeadLost() {
+  func markHeadLost() {
     guard count > 0 else { return }
     var segment = self[0]
     guard !segment.marks.contains(.sacked) else { return }
@@ -232,7 +241,7 @@ struct SendRecords {
 
   /// After a timeout everything that is not SACKed is lost, and no retransmission is on its way.
   /// - Parameter forgetsSacks: The peer has thrown away what it had reported (RFC 2018 8).
-  mutating func markAllLost(forgetsSacks: Bool) {
+  func markAllLost(forgetsSacks: Bool) {
     lostLength = 0
     resentLength = 0
     resendHint = 0
@@ -249,7 +258,7 @@ struct SendRecords {
   }
 
   /// The first segment that is lost and not sent again.
-  mutating func nextUnsentLoss() -> Int? {
+  func nextUnsentLoss() -> Int? {
     guard hasUnsentLoss else { return nil }
     var index = resendHint
     while index < count {
@@ -264,7 +273,7 @@ struct SendRecords {
   }
 
   /// Notes that segment `index` was sent again.
-  mutating func resent(_ index: Int, at now: Instant) {
+  func resent(_ index: Int, at now: Instant) {
     var segment = self[index]
     segment.sentAt = now
     segment.marks.insert(.ambiguous)
@@ -276,7 +285,7 @@ struct SendRecords {
   }
 
   /// Cuts segment `index` so that its first part takes `length` sequence numbers (the path's MTU has become smaller).
-  mutating func split(_ index: Int, at length: Int) {
+  func split(_ index: Int, at length: Int) {
     guard !isFull else { return }
     let whole = self[index]
     guard length > 0, length < Int(whole.length) else { return }

@@ -74,8 +74,8 @@ public final class TCPConnection {
   var segmentPayload = 536
   /// The largest MSS that we may send (RFC 9293 3.7.1), without options.
   var sendMaximumSegment = 536
-  var sendRing = ByteRing()
-  var records = SendRecords()
+  let sendRing = ByteRing()
+  let records = SendRecords()
   /// Bytes that may be queued.
   var sendLimit: Int
   /// Less than a third of the buffer was free: tell the application when that changes.
@@ -115,8 +115,8 @@ public final class TCPConnection {
   var receiveEdge = SequenceNumber(0)
   /// Last.ACK.sent (RFC 7323 4.3)
   var lastAckSent = SequenceNumber(0)
-  var receiveRing = ByteRing()
-  var reassembly = Reassembly()
+  let receiveRing = ByteRing()
+  let reassembly = Reassembly()
   /// The sequence number of the peer's FIN, if it has arrived above a hole.
   var finSequence: SequenceNumber?
   /// The peer's FIN has been taken in order.
@@ -218,12 +218,6 @@ public final class TCPConnection {
     estimator = RoundTripEstimator(layer.configuration)
     timestampOffset = layer.numbers.timestampOffset(key)
     lastReceivedAt = layer.loop.now
-  }
-
-  deinit {
-    sendRing.release()
-    receiveRing.release()
-    records.release()
   }
 
   // MARK: What it is
