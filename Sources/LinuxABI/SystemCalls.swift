@@ -13,7 +13,8 @@ public final class SystemCalls {
   let loop: any EventLoop
   let tap: EventTap
   var table: DescriptorTable
-  private var tally: [SystemCallNumber: CallCount] = [:]
+  /// By system call number.
+  private var tally = [CallCount](repeating: CallCount(), count: SystemCallNumber.allCases.map(\.rawValue).max()! + 1)
 
   /// How often a call was made, and how often it failed.
   public struct CallCount: Sendable, Equatable {
@@ -31,11 +32,16 @@ public final class SystemCalls {
   }
 
   /// Calls made so far, by number.
-  public var counters: [SystemCallNumber: CallCount] { tally }
+  public var counters: [SystemCallNumber: CallCount] {
+    SystemCallNumber.allCases.reduce(into: [:]) { counts, number in
+      let count = tally[number.rawValue]
+      if count.calls > 0 { counts[number] = count }
+    }
+  }
 
   /// Sum over all calls.
   public var total: CallCount {
-    tally.values.reduce(into: CallCount()) { sum, count in
+    tally.reduce(into: CallCount()) { sum, count in
       sum.calls += count.calls
       sum.failures += count.failures
     }
@@ -110,8 +116,8 @@ public final class SystemCalls {
   }
 
   private func finished(_ number: SystemCallNumber, _ arguments: () -> String, _ result: Int) {
-    tally[number, default: CallCount()].calls += 1
-    if result < 0 { tally[number]!.failures += 1 }
+    tally[number.rawValue].calls += 1
+    if result < 0 { tally[number.rawValue].failures += 1 }
     if tap.isOn {
       tap.emit(
         .syscall, .systemCall(number: number.rawValue, name: number.name, arguments: arguments(), result: result))

@@ -28,7 +28,7 @@ public class DatagramSocket: Socket {
 
   deinit { endpoint.close() }
 
-  private var name: String { "\(kind.transport) \(localEndpoint)" }
+  private var name: String { "\(kind.transport) \(localEndpoint.label)" }
 
   public var options: SocketOptions {
     get { storedOptions }
@@ -295,6 +295,11 @@ public final class RawSocket: DatagramSocket {
 /// Runs a call on the stack and passes its error on as the socket's.
 func networked<T>(_ body: () throws(NetworkError) -> T) throws(SocketError) -> T {
   do throws(NetworkError) { return try body() } catch { throw .network(error) }
+}
+
+extension Endpoint {
+  /// `address:port`, for events.
+  var label: String { "\(address.v4.map(\.description) ?? "?"):\(port)" }
 }
 
 extension Readiness {

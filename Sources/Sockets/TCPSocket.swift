@@ -72,7 +72,7 @@ public final class TCPSocket: Socket {
 
   private func report(_ change: Readiness) {
     if stack.tap.isOn && waiters.count > 0 {
-      stack.tap.emit(.sockets, .wake(object: "tcp \(localEndpoint)", reason: change.text))
+      stack.tap.emit(.sockets, .wake(object: "tcp \(localEndpoint.label)", reason: change.text))
     }
     waiters.wake(change)
   }

@@ -73,22 +73,24 @@ extension Socket {
   /// Writes until nothing more is taken, and lets the segments arrive.
   func fill(on loop: any EventLoop) async throws {
     for _ in 0..<20 {
-      do {
-        while true { try await write([UInt8](repeating: 7, count: 65536), .nonBlocking) }
-      } catch SocketError.wouldBlock {}
+      while try await !wouldBlock({ try await write([UInt8](repeating: 7, count: 65536), to: nil, .nonBlocking) }) {}
       try await loop.sleep(for: .milliseconds(1))
     }
   }
 
   /// Reads what is there.
   func drain() async throws {
-    do {
-      while try await !read(65536, .nonBlocking).isEmpty {}
-    } catch SocketError.wouldBlock {}
+    while try await !wouldBlock({ try await read(65536, .nonBlocking).count }) {}
   }
 
-  private func write(_ bytes: [UInt8], _ flags: TransferFlags) async throws {
-    try await write(bytes, to: nil, flags)
+  /// Makes a call; true if it moved nothing because it would have had to wait.
+  private func wouldBlock(_ call: () async throws -> Int) async throws -> Bool {
+    do {
+      return try await call() == 0
+    } catch let error as SocketError {
+      guard error == .wouldBlock else { throw error }
+      return true
+    }
   }
 
   func reset() async {
