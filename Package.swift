@@ -59,8 +59,17 @@ let modules: [Target] = [
     ], settings: settings),
   .executableTarget(
     name: "workbench",
-    dependencies: ["Bench", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+    dependencies: [
+      "Bench", "Machine", "IntelNIC", "NetStack", "Wires", "Packets", "EventLoop",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ],
     swiftSettings: settings),
+  .executableTarget(
+    name: "measure",
+    dependencies: [
+      "Bench", "LinuxABI", "NICDrivers", "NICModels", "IntelNIC", "Machine", "Wires", "Link", "Packets", "Memory",
+      "Events", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ], swiftSettings: settings),
 ]
 
 let testTargets: [Target] = [

@@ -215,6 +215,6 @@ enum LoopbackClient {
       let error = #expect(throws: SlirpError.self) { try SlirpWire(on: loop, settings: settings) }
       #expect(error?.description.contains(name) == true)
     }
-    #expect(SlirpWire.libraryVersion.hasPrefix("4."))
+    #expect(try SlirpWire.libraryVersion().hasPrefix("4."))
   }
 }

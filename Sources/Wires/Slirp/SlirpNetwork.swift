@@ -47,8 +47,12 @@ final class SlirpNetwork {
   /// After so long without a frame or a ready socket no retransmission can be due, and the slow timer rests.
   private static let quiet = TimeSpan.seconds(75)
 
-  init(on loop: EpollLoop, settings: SlirpSettings) {
+  /// The functions of libslirp.
+  let library: SlirpLibrary
+
+  init(on loop: EpollLoop, settings: SlirpSettings, library: SlirpLibrary) {
     self.loop = loop
+    self.library = library
     self.settings = settings
     check = GuestFrameCheck(mtu: settings.mtu)
     outgoing = FrameQueue(frameLimit: settings.dropFrames, byteLimit: max(1 << 20, settings.dropFrames * 2048))
@@ -84,7 +88,7 @@ final class SlirpNetwork {
     work.cancel()
     tick.cancel()
     isInside = true
-    slirp_cleanup(slirp)
+    library.cleanup(slirp)
     isInside = false
     descriptors.forgetAll()
     timers.removeAll()
@@ -143,7 +147,7 @@ final class SlirpNetwork {
     lastActivity = loop.now
     isInside = true
     frame.withUnsafeBytes { bytes in
-      slirp_input(slirp, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int32(bytes.count))
+      library.input(slirp, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int32(bytes.count))
     }
     isInside = false
     needsListing = true
@@ -255,7 +259,7 @@ final class SlirpNetwork {
     count.polls &+= 1
     lastActivity = loop.now
     lastClock = loop.now
-    enter(mayDeliver: true) { slirp_pollfds_poll(slirp, 0, SlirpNetwork.eventsCallback, context) }
+    enter(mayDeliver: true) { library.pollfdsPoll(slirp, 0, SlirpNetwork.eventsCallback, context) }
     needsKick = false
     needsListing = true
     updatePause()
@@ -267,7 +271,7 @@ final class SlirpNetwork {
     count.ticks &+= 1
     lastClock = loop.now
     needsKick = false
-    enter(mayDeliver: mayDeliver) { slirp_pollfds_poll(slirp, 1, SlirpNetwork.eventsCallback, context) }
+    enter(mayDeliver: mayDeliver) { library.pollfdsPoll(slirp, 1, SlirpNetwork.eventsCallback, context) }
   }
 
   private func enter(mayDeliver: Bool, _ body: () -> Void) {
@@ -286,7 +290,7 @@ final class SlirpNetwork {
     var timeout = UInt32.max
     descriptors.beginListing()
     isInside = true
-    slirp_pollfds_fill(slirp, &timeout, SlirpNetwork.addCallback, context)
+    library.pollfdsFill(slirp, &timeout, SlirpNetwork.addCallback, context)
     isInside = false
     let isResting = loop.now - lastActivity > Self.quiet
     guard timeout < Self.noTimeout, !isResting else { return tick.cancel() }
@@ -305,7 +309,7 @@ final class SlirpNetwork {
   func fire(_ timer: SlirpTimer) {
     guard slirp != nil else { return }
     lastClock = loop.now
-    enter(mayDeliver: true) { slirp_handle_timer(slirp, timer.id, timer.argument) }
+    enter(mayDeliver: true) { library.handleTimer(slirp, timer.id, timer.argument) }
     needsListing = true
     work.schedule()
   }

@@ -68,6 +68,8 @@ public enum SlirpError: Error, Equatable, CustomStringConvertible {
   case invalidSetting(name: String, value: String, accepted: String)
   /// libslirp refused the configuration.
   case notCreated
+  /// libslirp is not installed, or too old.
+  case libraryMissing(reason: String)
   /// The host port of a forward could not be taken: errno of the attempt.
   case forwardFailed(PortForward, code: Int32)
 
@@ -75,6 +77,7 @@ public enum SlirpError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .invalidSetting(let name, let value, let accepted):
       "user network: \(name) '\(value)' is out of range; accepted: \(accepted)"
+    case .libraryMissing(let reason): "libslirp cannot be loaded (\(reason)); install it: apt-get install libslirp0"
     case .notCreated: "user network: libslirp refused the configuration"
     case .forwardFailed(let forward, let code):
       "user network: cannot forward \(forward.transport.rawValue) port \(forward.hostPort) of the host: "

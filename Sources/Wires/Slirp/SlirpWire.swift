@@ -23,10 +23,11 @@ public final class SlirpWire: Wire {
   public init(on loop: EpollLoop, settings: SlirpSettings = SlirpSettings()) throws(SlirpError) {
     try settings.validate()
     self.settings = settings
-    network = SlirpNetwork(on: loop, settings: settings)
+    let library = try SlirpLibrary()
+    network = SlirpNetwork(on: loop, settings: settings, library: library)
     let callbacks = SlirpNetwork.makeCallbacks()
     network.callbacks = callbacks
-    network.slirp = settings.withConfiguration { slirp_new($0, callbacks, network.context) }
+    network.slirp = settings.withConfiguration { library.new($0, callbacks, network.context) }
     guard network.slirp != nil else {
       callbacks.deallocate()
       throw SlirpError.notCreated
@@ -51,7 +52,11 @@ public final class SlirpWire: Wire {
   }
 
   /// The version of the library in use.
-  public static var libraryVersion: String { String(cString: slirp_version_string()) }
+  ///
+  /// - Throws: ``SlirpError/libraryMissing(reason:)``.
+  public static func libraryVersion() throws(SlirpError) -> String {
+    try SlirpLibrary().versionString().map { String(cString: $0) } ?? "unknown"
+  }
 
   public func send(_ frame: RawSpan) -> Bool { network.send(frame) }
   public func portIsReady() { network.portIsReady() }
@@ -73,7 +78,7 @@ public final class SlirpWire: Wire {
     errno = 0
     let result = withSocketAddress(forward.hostAddress, forward.hostPort) { host, hostLength in
       withSocketAddress(guest, forward.guestPort) { guest, guestLength in
-        slirp_add_hostxfwd(slirp, host, hostLength, guest, guestLength, forward.flags)
+        network.library.addHostForward(slirp, host, hostLength, guest, guestLength, forward.flags)
       }
     }
     guard result >= 0 else { throw .forwardFailed(forward, code: errno) }
@@ -85,7 +90,7 @@ public final class SlirpWire: Wire {
   public func remove(_ forward: PortForward) -> Bool {
     guard let slirp = network.slirp else { return false }
     let result = withSocketAddress(forward.hostAddress, forward.hostPort) { host, length in
-      slirp_remove_hostxfwd(slirp, host, length, forward.flags)
+      network.library.removeHostForward(slirp, host, length, forward.flags)
     }
     network.notify()
     return result == 0
@@ -93,7 +98,7 @@ public final class SlirpWire: Wire {
 
   /// libslirp's table of connections, as text for people.
   public var connectionTable: String {
-    guard let slirp = network.slirp, let text = slirp_connection_info(slirp) else { return "" }
+    guard let slirp = network.slirp, let text = network.library.connectionInfo(slirp) else { return "" }
     defer { free(text) }
     return String(cString: text)
   }

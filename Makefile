@@ -1,0 +1,64 @@
+# Wirebench. `make run` is the main job, `make test` the tests; both install what they need from Debian.
+# Everything is built once, in one configuration.
+
+SWIFT ?= swift
+BUILD  = $(SWIFT) build -c release --explicit-target-dependency-import-check error
+BIN    = .build/release/workbench
+
+# $(call need,PACKAGES): installs the Debian packages that are missing, as root or by sudo.
+define need
+	@missing=""; for package in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "make: this system has no apt-get; install what corresponds to Debian's$$missing, then run make again" >&2; exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then as=""; \
+	elif command -v sudo >/dev/null; then as="sudo"; \
+	else echo "make: missing Debian packages:$$missing; run as root: apt-get install$$missing" >&2; exit 1; fi; \
+	echo "make: installing$$missing"; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+endef
+
+.PHONY: all deps deps-test deps-bench build run test scenarios replay bench lint docs clean
+
+all: build
+
+deps: ## what building and running needs
+	$(call need,libslirp-dev)
+
+deps-test: deps ## what the tests need besides
+	$(call need,nginx-light tshark python3 curl busybox-static)
+
+deps-bench: deps ## what the benchmarks need besides
+	$(call need,curl valgrind python3 nginx-light)
+
+build: deps ## the command line
+	$(BUILD) --product workbench
+
+run: build ## 64 MiB from the embedded origin over the whole path
+	$(BIN) fetch
+
+test: deps-test ## every test, every scenario, every capture
+	$(BUILD) --build-tests
+	$(SWIFT) test -c release --disable-testable-imports --skip-build --disable-xctest
+	$(MAKE) --no-print-directory scenarios replay
+
+scenarios: build ## scripted fetches
+	$(BIN) scenario fixtures/scenarios/*.yaml
+
+replay: build ## captures against their expectations
+	$(BIN) replay fixtures/captures/*.pcapng fixtures/captures/*.pcap
+
+bench: deps-bench build ## speed, as ratios against peers in the same run
+	$(BUILD) --product measure
+	scripts/bench $(BIN) .build/release/measure
+
+lint: ## format and style
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+docs: deps ## the documentation of every module, as symbol graphs in .build/documentation
+	$(SWIFT) package dump-symbol-graph --minimum-access-level public --skip-synthesized-members
+
+clean:
+	rm -rf .build

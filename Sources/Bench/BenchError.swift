@@ -1,0 +1,29 @@
+import Machine
+import NICDrivers
+import PacketCapture
+import Wires
+
+/// Why a bench could not be put together, or what ended it.
+public enum BenchError: Error, CustomStringConvertible {
+  case machine(MachineError)
+  case driver(DriverError)
+  case slirp(SlirpError)
+  case noController
+  case noAddress(String)
+  case capture(path: String, reason: String)
+  case file(path: String, reason: String)
+  case badOption(name: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .machine(let error): "machine: \(error)"
+    case .driver(let error): "driver: \(error)"
+    case .slirp(let error): "slirp: \(error)"
+    case .noController: "the bus scan found no network controller with a driver"
+    case .noAddress(let reason): "no address by DHCP: \(reason); give one with --address and --gateway"
+    case .capture(let path, let reason): "capture \(path): \(reason)"
+    case .file(let path, let reason): "\(path): \(reason)"
+    case .badOption(let name, let reason): "\(name): \(reason)"
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import LinuxABI
+
+/// Why a fetch failed: what happened, where, and what to try.
+public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
+  case malformedURL(String, reason: String)
+  case unknownHost(String, reason: String)
+  case connectFailed(String, Errno)
+  case connectTimedOut(String, seconds: Double)
+  case stalled(seconds: Double, received: Int64)
+  case transferFailed(Errno, received: Int64)
+  case endedEarly(received: Int64, expected: Int64?)
+  case malformedResponse(String)
+  case tooManyRedirects(Int)
+  case status(code: Int, reason: String)
+  case rangeNotHonoured(String)
+  case file(path: String, reason: String)
+  case digestMismatch(expected: String, actual: String)
+  case interrupted
+
+  public var description: String {
+    switch self {
+    case .malformedURL(let url, let reason): "malformed URL \"\(url)\": \(reason)"
+    case .unknownHost(let host, let reason): "cannot resolve \(host): \(reason)"
+    case .connectFailed(let peer, let errno): "cannot connect to \(peer): \(errno)\(Self.advice(errno))"
+    case .connectTimedOut(let peer, let seconds):
+      "no answer from \(peer) within \(Self.text(seconds)) s; raise --connect-timeout or check the address"
+    case .stalled(let seconds, let received):
+      "nothing arrived for \(Self.text(seconds)) s after \(received) bytes; raise --timeout or try --continue"
+    case .transferFailed(let errno, let received): "the transfer broke off after \(received) bytes: \(errno)"
+    case .endedEarly(let received, let expected?):
+      "the server closed the connection after \(received) of \(expected) bytes; try --continue or --retries"
+    case .endedEarly(let received, nil):
+      "the server closed the connection inside the response, after \(received) bytes of the body"
+    case .malformedResponse(let reason): "the server's answer is not HTTP/1.1: \(reason)"
+    case .tooManyRedirects(let limit): "more than \(limit) redirects; raise --max-redirects if they do end"
+    case .status(let code, let reason): "the server answered \(code) \(reason)"
+    case .rangeNotHonoured(let reason): "cannot continue: \(reason); fetch again without --continue"
+    case .file(let path, let reason): "\(path): \(reason)"
+    case .digestMismatch(let expected, let actual): "SHA-256 is \(actual), expected \(expected)"
+    case .interrupted: "interrupted"
+    }
+  }
+
+  private static func text(_ seconds: Double) -> String {
+    seconds == seconds.rounded() ? String(Int(seconds)) : String(seconds)
+  }
+
+  private static func advice(_ errno: Errno) -> String {
+    switch errno {
+    case .ECONNREFUSED: "; is a server listening on that port? (10.0.2.2 is the host's loopback)"
+    case .EHOSTUNREACH, .ENETUNREACH: "; is the address reachable from the bench's network?"
+    default: ""
+    }
+  }
+
+  /// True for failures that another attempt may mend.
+  public var isTransient: Bool {
+    switch self {
+    case .connectFailed(_, let errno): errno != .ECONNREFUSED
+    case .connectTimedOut, .stalled, .transferFailed, .endedEarly: true
+    case .status(let code, _): code == 408 || code == 429 || (500...599).contains(code) && code != 501
+    default: false
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Bench
+import Dispatch
+import Glibc
+
+/// Builds the bench of a command, runs the command's work on its loop, and takes everything down again, also after an
+/// error or Ctrl-C.
+struct BenchRun {
+  private let options: BenchOptions
+
+  init(_ arguments: BenchArguments) throws { options = try arguments.options() }
+
+  func run(_ work: @escaping (Bench) async throws -> Void) throws {
+    let bench: Bench
+    do { bench = try Bench(options) } catch { throw CommandFailure(error.description) }
+    let signals = Signals { [loop = bench.loop] in loop.stop() }
+    defer { signals.cancel() }
+    do {
+      try bench.loop.run {
+        let result: Result<Void, any Error>
+        do {
+          try await bench.start()
+          try await work(bench)
+          result = .success(())
+        } catch {
+          result = .failure(error)
+        }
+        try await bench.stop()
+        try result.get()
+      }
+    } catch let failure as CommandFailure {
+      throw signals.wereCaught ? CommandFailure("interrupted") : failure
+    } catch {
+      throw CommandFailure(signals.wereCaught ? "interrupted" : String(describing: error))
+    }
+  }
+}
+
+/// SIGINT and SIGTERM as a call.
+final class Signals: @unchecked Sendable {
+  private var sources: [any DispatchSourceSignal] = []
+  private let queue = DispatchQueue(label: "signals")
+  private var caught = false
+
+  init(_ handler: @escaping @Sendable () -> Void) {
+    for number in [SIGINT, SIGTERM] {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler { [unowned self] in
+        caught = true
+        handler()
+      }
+      source.resume()
+      sources.append(source)
+    }
+  }
+
+  var wereCaught: Bool { queue.sync { caught } }
+
+  func cancel() {
+    for source in sources { source.cancel() }
+    queue.sync {}
+  }
+}

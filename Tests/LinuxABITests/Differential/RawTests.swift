@@ -1,0 +1,58 @@
+import Glibc
+import LinuxABI
+import Testing
+
+@Suite("Raw sockets answer as Linux does", .enabled(if: geteuid() == 0, "the kernel gives raw sockets to root only"))
+struct RawTests {
+  /// A protocol number for experiments (RFC 3692): nobody else speaks it.
+  private static let experiment: Int32 = 253
+
+  static let scenarios: [Scenario] = [
+    Scenario("a new raw socket") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, experiment)
+      await k.poll(s)
+      await k.name(.getpeername, s)
+      await k.write(s, "x")
+      await k.send(s, "x")
+      await k.listen(s)
+      _ = await k.accept(s)
+      await k.call(.shutdown, s, 1)
+      await k.ioctl(s, ControlRequest.FIONREAD)
+      await k.receive(s, 4, MessageFlags.MSG_DONTWAIT)
+      await k.receive(s, 4, MessageFlags.MSG_OOB)
+      await k.get(s, 1, OptionName.SO_TYPE)
+      await k.get(s, 1, OptionName.SO_PROTOCOL)
+      await k.get(s, 0, OptionName.IP_HDRINCL)
+      await k.set(s, 0, OptionName.IP_HDRINCL, 1)
+      await k.get(s, 0, OptionName.IP_HDRINCL)
+      await k.get(s, 0, OptionName.IP_TTL)
+      await k.get(s, 6, OptionName.TCP_NODELAY)
+      await k.set(s, 6, OptionName.TCP_NODELAY, 1)
+    },
+    Scenario("a raw socket hears itself, IP header included") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, experiment)
+      await k.bind(s, 0, [8, 8, 8, 8])
+      await k.bind(s, length: 8)
+      await k.bind(s)
+      await k.send(s, "hello", 0, to: 0)
+      await k.settle()
+      await k.poll(s)
+      await k.ioctl(s, ControlRequest.FIONREAD)
+      let room = Int(k.room(100))
+      await k.call(.recvfrom, s, room, 100, Int(MessageFlags.MSG_PEEK), 0, 0)
+      await k.call(.recvfrom, s, Int(k.room(100)), 10, Int(MessageFlags.MSG_TRUNC), 0, 0)
+      await k.receive(s, 100, MessageFlags.MSG_DONTWAIT)
+      await k.send(s, "x", 0, to: 0, length: 8)
+      await k.send(s, "x", 0, to: 0, family: 10)
+      await k.connect(s, 0)
+      await k.name(.getpeername, s)
+      await k.write(s, "again")
+      await k.settle()
+      await k.call(.read, s, Int(k.room(100)), 100)
+      await k.call(.shutdown, s, 1)
+      await k.write(s, "x")
+    },
+  ]
+
+  @Test("raw sockets", arguments: scenarios) func raw(_ scenario: Scenario) throws { try scenario.compare() }
+}
