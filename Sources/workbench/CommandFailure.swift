@@ -1,6 +1,6 @@
 import ArgumentParser
 import Bench
-import Glibc
+import Foundation
 
 /// The end of a command that failed: one clear line, and the exit code.
 struct CommandFailure: Error {
@@ -21,16 +21,17 @@ struct CommandFailure: Error {
 
 /// Standard error.
 enum Diagnostics {
-  static func print(_ line: String) {
-    fputs(line + "\n", stderr)
-  }
+  static func print(_ line: String) { write(line + "\n") }
+
+  /// Writes `text` as it is.
+  static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
 extension ParsableCommand {
   static func exit(withCode code: Int32) -> Never {
-    fflush(stdout)
-    Glibc.exit(code)
+    fflush(nil)
+    Foundation.exit(code)
   }
 }

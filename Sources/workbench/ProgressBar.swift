@@ -1,6 +1,5 @@
 import Bench
 import EventLoop
-import Glibc
 
 /// A progress bar on standard error: share, bytes, rate, time left. Drawn ten times a second at most.
 final class ProgressBar {
@@ -30,12 +29,12 @@ final class ProgressBar {
     } else {
       line = "\(ByteSize.text(received)), \(Rate.text(rate))"
     }
-    fputs("\r\u{1B}[K" + line, stderr)
+    Diagnostics.write("\r\u{1B}[K" + line)
   }
 
   /// Takes the bar off the screen.
   func clear() {
-    if isShown { fputs("\r\u{1B}[K", stderr) }
+    if isShown { Diagnostics.write("\r\u{1B}[K") }
     isShown = false
   }
 }

@@ -44,7 +44,6 @@ public struct FetchResult: Sendable {
 public final class HTTPFetch {
   private let system: SystemCalls
   private let resolver: (String) async throws(FetchError) -> [IPAddress]
-  private let loop: any EventLoop
   /// Called as bytes arrive: those in place, and the whole length if the server told it.
   public var onProgress: ((_ received: Int64, _ total: Int64?) -> Void)?
 
@@ -54,14 +53,13 @@ public final class HTTPFetch {
   public init(system: SystemCalls, resolver: @escaping (String) async throws(FetchError) -> [IPAddress]) {
     self.system = system
     self.resolver = resolver
-    loop = system.stack.loop
   }
 
   /// Fetches `address` into `sink`, with redirects and retries.
   public func fetch(
     _ address: HTTPAddress, into sink: FetchSink, options: FetchOptions
   ) async throws(FetchError) -> FetchResult {
-    let start = loop.now
+    let start = system.stack.loop.now
     var state = Transfer(address: address)
     if options.continues { try sink.resume() }
     let resumed = sink.offset
@@ -71,13 +69,13 @@ public final class HTTPFetch {
         var result = try await follow(&state, into: sink, options: options)
         try sink.finish()
         result.received = sink.offset - min(resumed, sink.resumedFrom)
-        result.duration = loop.now - start
+        result.duration = system.stack.loop.now - start
         return result
       } catch {
         let mayRetry = error.isTransient && state.attempts <= options.retries && Self.isIdempotent(options.method)
         guard mayRetry else { throw error }
         let pause = options.retryDelay * (1 << min(state.attempts - 1, 6))
-        do { try await loop.sleep(for: pause) } catch { throw .interrupted }
+        do { try await system.stack.loop.sleep(for: pause) } catch { throw .interrupted }
       }
     }
   }

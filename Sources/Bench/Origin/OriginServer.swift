@@ -124,7 +124,7 @@ public final class OriginServer: Sendable {
     return count
   }
 
-  private static func seed(_ request: Request) -> UInt64 { request.uri.queryParameters.get("seed") ?? 0 }
+  private static func seed(_ request: Request) -> UInt64 { request.uri.queryParameters.get("seed", as: UInt64.self) ?? 0 }
 
   /// The whole content, or the range that was asked for (RFC 9110 14.2; one range).
   private static func content(_ request: Request, _ count: Int) throws -> Response {
@@ -157,7 +157,8 @@ public final class OriginServer: Sendable {
     return last < first ? nil : first..<(min(last, count - 1) + 1)
   }
 
-  private static func write(
+  /// Runs on the server's threads, as Hummingbird's writers do.
+  @concurrent private static func write(
     _ content: OriginContent, _ range: Range<Int>, to writer: inout any ResponseBodyWriter
   ) async throws {
     var offset = range.lowerBound

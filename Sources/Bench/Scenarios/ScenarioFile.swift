@@ -160,9 +160,8 @@ private struct ScenarioReader {
       for (key, value) in mapping { fetch.headers[try text(key)] = try text(value) }
     }
     if let node = fields["impair"] {
-      do throws(ImpairmentError) { fetch.impairment = try ImpairmentSettings(try text(node)) } catch let problem as ImpairmentError {
-        throw error(node, problem.description)
-      }
+      let text = try text(node)
+      do { fetch.impairment = try ImpairmentSettings(text) } catch { throw self.error(node, error.description) }
     }
     if let node = fields["retries"] { fetch.retries = try self.number(node, 0...1000) }
     if let node = fields["timeout"] { fetch.timeout = try seconds(node) }

@@ -1,3 +1,4 @@
+import EventLoop
 import LinuxABI
 
 /// What came of one fetch of a scenario.

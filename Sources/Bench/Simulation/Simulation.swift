@@ -1,5 +1,6 @@
 import EventLoop
 import Events
+import Link
 import LinuxABI
 import NetStack
 import PacketCapture
