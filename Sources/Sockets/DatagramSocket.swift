@@ -44,7 +44,14 @@ public class DatagramSocket: Socket {
 
   public var readiness: Readiness { endpoint.readiness }
   public var localEndpoint: Endpoint { endpoint.local }
-  public var remoteEndpoint: Endpoint? { endpoint.remote }
+  /// The port that connect(2) named, which for ICMP and raw sockets has no other meaning.
+  private var peerPort: UInt16 = 0
+
+  /// As in Linux a peer with port 0 is none for getpeername(2).
+  public var remoteEndpoint: Endpoint? {
+    guard let remote = endpoint.remote, peerPort != 0 else { return nil }
+    return Endpoint(remote.address, peerPort)
+  }
 
   /// Takes an ephemeral port if it has none (Linux `inet_autobind`).
   func bindIfNeeded() throws(NetworkError) {}
@@ -68,6 +75,7 @@ public class DatagramSocket: Socket {
   public func connect(to remote: Endpoint?) async throws(SocketError) {
     guard let remote else { return disconnectEndpoint() }
     try networked { () throws(NetworkError) in try connectEndpoint(to: remote) }
+    peerPort = remote.port
   }
 
   public func listen(backlog: Int) throws(SocketError) { throw .operationNotSupported }
@@ -76,7 +84,8 @@ public class DatagramSocket: Socket {
 
   public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
     if directions.contains(.receive) { endpoint.shutdownReceive() }
-    if directions.contains(.send) { endpoint.shutdownSend() }
+    // A raw socket sends on, as in Linux.
+    if directions.contains(.send) && kind.transport != .raw { endpoint.shutdownSend() }
     // Done even so, as Linux does, for the sake of those who wait.
     guard endpoint.remote != nil else { throw .notConnected }
   }
@@ -185,9 +194,6 @@ public final class UDPSocket: DatagramSocket {
     udp.reusesAddress = options.reuseAddress
     udp.reusesPort = options.reusePort
   }
-
-  /// As in Linux a peer with port 0 is none for getpeername(2).
-  public override var remoteEndpoint: Endpoint? { udp.remote.flatMap { $0.port == 0 ? nil : $0 } }
 
   override func bindIfNeeded() throws(NetworkError) {
     if udp.local.port == 0 { try udp.bind(to: Endpoint(.any, 0)) }

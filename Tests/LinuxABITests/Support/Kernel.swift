@@ -54,7 +54,11 @@ final class HostKernel: Kernel {
   /// syscall(2) is variadic and not imported; its arguments are passed like those of any function.
   private let raw: RawCall
 
-  init() {
+  /// How many times longer than asked for it waits for segments to arrive.
+  private let patience: UInt32
+
+  init(patience: UInt32) {
+    self.patience = patience
     signal(SIGPIPE, SIG_IGN)
     raw = unsafeBitCast(dlsym(nil, "syscall"), to: RawCall.self)
     storage.initializeMemory(as: UInt8.self, repeating: 0)
@@ -75,5 +79,5 @@ final class HostKernel: Kernel {
     return UnsafeMutableRawBufferPointer(rebasing: storage[offset..<(offset + count)])
   }
 
-  func settle(milliseconds: Int) async { usleep(UInt32(milliseconds) * 1000) }
+  func settle(milliseconds: Int) async { usleep(UInt32(milliseconds) * 1000 * patience) }
 }
