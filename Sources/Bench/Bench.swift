@@ -80,6 +80,7 @@ public final class Bench {
   /// Starts the driver and gives the interface its address.
   public func start() async throws(BenchError) {
     try station.start(on: wire)
+    try await station.waitForLink()
     if let address = options.address {
       try station.configure(address, gateway: options.gateway)
       if options.nameServers.isEmpty {

@@ -9,6 +9,7 @@ public enum BenchError: Error, CustomStringConvertible {
   case driver(DriverError)
   case slirp(SlirpError)
   case noController
+  case noLink(String)
   case noAddress(String)
   case capture(path: String, reason: String)
   case file(path: String, reason: String)
@@ -20,6 +21,7 @@ public enum BenchError: Error, CustomStringConvertible {
     case .driver(let error): "driver: \(error)"
     case .slirp(let error): "slirp: \(error)"
     case .noController: "the bus scan found no network controller with a driver"
+    case .noLink(let name): "\(name) has no link: nothing is at the other end of its wire"
     case .noAddress(let reason): "no address by DHCP: \(reason); give one with --address and --gateway"
     case .capture(let path, let reason): "capture \(path): \(reason)"
     case .file(let path, let reason): "\(path): \(reason)"

@@ -75,7 +75,7 @@ extension Station {
       let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: message.count, alignment: 8)
       copy.copyBytes(from: message)
       defer { copy.deallocate() }
-      let sentAt = loop.now
+      let sentAt = loop.clock
       _ = try await system.sendto(descriptor, UnsafeRawBufferPointer(copy), to: Endpoint(plan.destination, 0))
       report.sent += 1
       let deadline = sentAt + plan.timeout
@@ -95,7 +95,7 @@ extension Station {
         guard isReply(buffer, received, to: message) else { continue }
         let reply = PingReply(
           sequence: sequence, byteCount: received,
-          milliseconds: (loop.now - sentAt).seconds * 1000, source: source?.address.v4?.description ?? "?")
+          milliseconds: (loop.clock - sentAt).seconds * 1000, source: source?.address.v4?.description ?? "?")
         report.received += 1
         report.replies.append(reply)
         onReply(reply)

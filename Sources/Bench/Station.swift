@@ -84,6 +84,23 @@ public final class Station {
     do throws(DriverError) { try driver.start() } catch { throw .driver(error) }
   }
 
+  /// Suspends until the link is up: auto-negotiation takes its time.
+  ///
+  /// - Throws: ``BenchError/noLink(_:)`` if the wire has no carrier, or none comes within `limit`.
+  public func waitForLink(_ limit: TimeSpan = .seconds(5)) async throws(BenchError) {
+    let waiter = Waiter(on: loop)
+    let before = stack.onLinkChange
+    stack.onLinkChange = { interface, isUp in
+      before?(interface, isUp)
+      if isUp { waiter.wake() }
+    }
+    defer { stack.onLinkChange = before }
+    let deadline = loop.now + limit
+    while !driver.isLinkUp {
+      guard await waiter.wait(until: deadline) == .woken else { throw .noLink(driver.name) }
+    }
+  }
+
   /// Gives the interface a fixed address, and a default route if there is a gateway.
   public func configure(_ address: IPv4Subnet, gateway: IPv4Address? = nil) throws(BenchError) {
     do throws(NetworkError) {

@@ -10,6 +10,10 @@ public protocol EventLoop: AnyObject, TaskExecutor {
   /// jobs run, and costs a load.
   var now: Instant { get }
 
+  /// The time right now, where ``now`` may be a turn old: for measuring what happens within a turn. In virtual time the
+  /// same as ``now``.
+  var clock: Instant { get }
+
   /// Wall-clock time of the loop's origin, nanoseconds since 1970-01-01T00:00Z, for capture files. Fixed in virtual time.
   var epochNanoseconds: Int64 { get }
 

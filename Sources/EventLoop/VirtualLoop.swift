@@ -5,6 +5,7 @@
 /// will wake.
 public final class VirtualLoop: EventLoop, @unchecked Sendable {
   public private(set) var now: Instant = .zero
+  public var clock: Instant { now }
   /// 2025-01-01T00:00:00Z.
   public let epochNanoseconds: Int64 = 1_735_689_600_000_000_000
   public let random: SeededRandom

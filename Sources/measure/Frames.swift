@@ -38,7 +38,7 @@ struct Frames: ParsableCommand {
     let wire = NullWire()
     model.plug(into: wire)
     try driver.start()
-    try loop.run(until: loop.now + .milliseconds(100))
+    loop.advance(by: .milliseconds(100))
     let client = CountingClient()
     driver.client = client
     switch direction {

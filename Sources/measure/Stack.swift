@@ -37,6 +37,8 @@ struct Stack: ParsableCommand {
     let clock = ContinuousClock()
     var elapsed = Duration.zero
     try loop.run {
+      try await sender.waitForLink()
+      try await receiver.waitForLink()
       let listener = try receiver.system.socket(SocketDomain.AF_INET, SocketType.SOCK_STREAM, 0)
       try receiver.system.bind(listener, to: Endpoint(.any, 9))
       try receiver.system.listen(listener, backlog: 1)

@@ -265,6 +265,9 @@ public final class HTTPFetch {
   ) throws(FetchError) {
     let range = head.headers["Content-Range"].first
     switch head.status.code {
+    case 206 where options.headers.contains { $0.name.lowercased() == "range" }:
+      // The caller asked for a range of its own, which is then the whole of what it wants.
+      return
     case 206:
       let first = range.flatMap { $0.split(separator: " ").last?.split(separator: "-").first }.flatMap { Int64($0) }
       guard first == sink.offset else {

@@ -111,16 +111,15 @@ public final class Simulation {
 
   /// Faults of every kind, each up to its bound, a tenth of the frames at most lost.
   private static func drawImpairment(_ random: SeededRandom) -> ImpairmentSettings {
-    func share(_ most: Double) -> Double {
-      random.chance(0.25) ? 0 : Double(random.uniform(0...1000)) / 1000 * most
-    }
+    /// Tenths of a percent, so that the text of the settings is short and exact.
+    func share(_ most: Int64) -> Double { random.chance(0.25) ? 0 : Double(random.uniform(0...most)) / 1000 }
     func lane() -> LaneImpairment {
       var lane = LaneImpairment()
-      lane.loss = share(0.1)
-      lane.reorder = share(0.05)
-      lane.duplicate = share(0.05)
-      lane.corrupt = share(0.02)
-      lane.delay = .microseconds(Int(random.uniform(0...20_000)))
+      lane.loss = share(100)
+      lane.reorder = share(50)
+      lane.duplicate = share(50)
+      lane.corrupt = share(20)
+      lane.delay = .microseconds(2 * Int(random.uniform(0...10_000)))
       lane.jitter = random.chance(0.5) ? .zero : lane.delay / 2
       if random.chance(0.3) { lane.rate = UInt64(random.uniform(10...1000)) * 1_000_000 }
       return lane
@@ -135,6 +134,10 @@ public final class Simulation {
   public func run() throws(SimulationFailure) -> SimulationResult {
     do {
       loop.limit = .zero + plan.limit
+      try loop.run { [self] in
+        try await client.waitForLink()
+        try await server.waitForLink()
+      }
       let start = loop.now
       try loop.run { [self] in
         let listener = try listen()

@@ -10,6 +10,8 @@ public struct InterfaceCounters: Sendable, Equatable {
   public var droppedOtherHost: UInt64 = 0
   /// Received frames whose sender is a group address, which no station has.
   public var droppedGroupSource: UInt64 = 0
+  /// Received frames with an 802.1Q tag of a VLAN.
+  public var droppedOtherVLAN: UInt64 = 0
   /// Received frames with an Ethernet type that nobody handles.
   public var droppedUnknownType: UInt64 = 0
   /// Frames that found no transmit buffer.

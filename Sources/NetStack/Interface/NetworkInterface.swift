@@ -216,15 +216,39 @@ extension NetworkInterface: NetworkDeviceClient {
       counts.droppedGroupSource &+= 1
       return reportDrop(.ethernet, "group source", length: length)
     }
-    switch frame.loadBigEndian(EthernetField.etherType, as: UInt16.self) {
+    deliver(frame, typeAt: EthernetField.etherType, metadata, isGroup: isGroup)
+  }
+
+  /// Hands the payload behind the type field to its protocol.
+  @inline(__always)
+  private func deliver(_ frame: RawSpan, typeAt offset: Int, _ metadata: ReceiveMetadata, isGroup: Bool) {
+    switch frame.loadBigEndian(offset, as: UInt16.self) {
     case EtherType.ipv4.rawValue:
-      ip.received(frame.clamped(EthernetField.headerLength), metadata, self, isLinkGroup: isGroup)
+      ip.received(frame.clamped(offset &+ 2), metadata, self, isLinkGroup: isGroup)
     case EtherType.arp.rawValue:
-      arp.received(frame.clamped(EthernetField.headerLength), isUnicast: !isGroup)
+      arp.received(frame.clamped(offset &+ 2), isUnicast: !isGroup)
+    case EtherType.vlan.rawValue where offset == EthernetField.etherType:
+      receivedTagged(frame, metadata, isGroup: isGroup)
     default:
       counts.droppedUnknownType &+= 1
-      reportDrop(.ethernet, "unknown type", length: length)
+      reportDrop(.ethernet, "unknown type", length: frame.byteCount)
     }
+  }
+
+  /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q 9.6): the frame belongs to this interface. Those of
+  /// a VLAN belong to interfaces that do not exist.
+  @inline(never)
+  private func receivedTagged(_ frame: RawSpan, _ metadata: ReceiveMetadata, isGroup: Bool) {
+    guard frame.byteCount >= EthernetField.headerLength + 4 else {
+      counts.droppedShort &+= 1
+      return reportDrop(.ethernet, "short frame", length: frame.byteCount)
+    }
+    let tag = VLANTag(rawValue: frame.loadBigEndian(EthernetField.headerLength))
+    guard tag.identifier == 0 else {
+      counts.droppedOtherVLAN &+= 1
+      return reportDrop(.ethernet, "VLAN \(tag.identifier)", length: frame.byteCount)
+    }
+    deliver(frame, typeAt: EthernetField.etherType + 4, metadata, isGroup: isGroup)
   }
 
   public func receiveBatchEnded() {

@@ -27,7 +27,9 @@ extension TCPConnection {
   @inline(__always) private func predicted(_ segment: ArrivedSegment, _ bytes: RawSpan, _ now: Instant) -> Bool {
     guard segment.flags.rawValue & ~TCPFlags.psh.rawValue == TCPFlags.ack.rawValue,
       segment.sequence == receiveNext, !segment.hasOtherOptions, segment.hasTimestamps == usesTimestamps,
-      reassembly.isEmpty, phase == .open, records.sackedLength == 0
+      reassembly.isEmpty, phase == .open, records.sackedLength == 0,
+      // A FIN that overtook this segment comes into its own with it.
+      finSequence == nil
     else { return false }
     if usesTimestamps, Int32(bitPattern: segment.timestampValue &- recentTimestamp) < 0 { return false }
     let progress = segment.acknowledgement - sendUnacknowledged

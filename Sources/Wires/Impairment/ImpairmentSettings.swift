@@ -84,7 +84,7 @@ extension LaneImpairment {
 
   /// A probability in percent, as short as it parses back to the same value; else as a fraction.
   private static func percent(_ value: Double) -> String {
-    let text = shortest(value * 100)
+    let text = shortest((value * 1e6).rounded() / 1e4)
     if let back = Double(text), back / 100 == value { return text + "%" }
     return shortest(value)
   }
