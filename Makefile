@@ -57,8 +57,8 @@ bench: deps-bench build ## speed, as ratios against peers in the same run
 lint: ## format and style
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
-docs: deps ## the documentation of every module, as symbol graphs in .build/documentation
-	$(SWIFT) package dump-symbol-graph --minimum-access-level public --skip-synthesized-members
+docs: build ## the documentation of every module, in .build/documentation
+	scripts/docs
 
 clean:
 	rm -rf .build
