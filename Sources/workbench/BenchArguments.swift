@@ -9,7 +9,8 @@ struct BenchArguments: ParsableArguments {
   @Option(help: ArgumentHelp("The NIC: 82540em or 82545em.", valueName: "model"))
   var nic = "82540em"
 
-  @Option(help: ArgumentHelp("Where the NIC's cable ends: slirp (the host's network, without root).", valueName: "wire"))
+  @Option(
+    help: ArgumentHelp("Where the NIC's cable ends: slirp (the host's network, without root).", valueName: "wire"))
   var wire = "slirp"
 
   @Option(help: ArgumentHelp("Largest IP datagram of a frame, 68 to 16110 bytes.", valueName: "bytes"))

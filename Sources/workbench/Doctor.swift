@@ -21,7 +21,8 @@ struct Doctor: ParsableCommand {
     } else {
       let width = findings.map(\.subject.count).max() ?? 0
       for finding in findings {
-        Output.line("\(finding.state.rawValue.padding(to: 7))  \(finding.subject.padding(to: width))  \(finding.detail)")
+        Output.line(
+          "\(finding.state.rawValue.padding(to: 7))  \(finding.subject.padding(to: width))  \(finding.detail)")
         if let advice = finding.advice { Output.line(String(repeating: " ", count: width + 11) + advice) }
       }
     }

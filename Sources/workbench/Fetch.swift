@@ -26,7 +26,9 @@ struct Fetch: ParsableCommand {
   @Flag(name: [.customShort("c"), .customLong("continue")], help: "Go on behind what the file already holds.")
   var continues = false
 
-  @Option(name: [.customShort("H"), .long], help: ArgumentHelp("A request header; may be repeated.", valueName: "name: value"))
+  @Option(
+    name: [.customShort("H"), .long], help: ArgumentHelp("A request header; may be repeated.", valueName: "name: value")
+  )
   var header: [String] = []
 
   @Option(help: "The request's method.")
@@ -65,10 +67,16 @@ struct Fetch: ParsableCommand {
     guard url != nil || output == nil && !continues else {
       throw CommandFailure.usage("--output and --continue need a URL")
     }
-    guard url == nil || size == nil else { throw CommandFailure.usage("--size is for the embedded origin, without a URL") }
+    guard url == nil || size == nil else {
+      throw CommandFailure.usage("--size is for the embedded origin, without a URL")
+    }
     let plan = try plan()
     try BenchRun(bench).run { bench in
-      if let url { try await fetch(try address(url), plan, with: bench) } else { try await fetchFromOrigin(plan, with: bench) }
+      if let url {
+        try await fetch(try address(url), plan, with: bench)
+      } else {
+        try await fetchFromOrigin(plan, with: bench)
+      }
     }
   }
 
@@ -139,7 +147,8 @@ struct Fetch: ParsableCommand {
     let fetch = HTTPFetch(system: bench.station.system) { (host) async throws(FetchError) in
       try await bench.resolve(host)
     }
-    let progress = quiet || bench.options.eventSink != nil || !Diagnostics.isTerminal ? nil : ProgressBar(on: bench.loop)
+    let progress =
+      quiet || bench.options.eventSink != nil || !Diagnostics.isTerminal ? nil : ProgressBar(on: bench.loop)
     if let progress { fetch.onProgress = progress.update }
     let before = bench.station.stack.tcp.counters.retransmittedSegments
     let result: FetchResult

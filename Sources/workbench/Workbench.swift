@@ -31,13 +31,21 @@ struct Workbench: ParsableCommand {
       exit(withCode: failure.code)
     } catch {
       let code = exitCode(for: error)
-      let message = fullMessage(for: error)
       if code == .success {
-        print(message)
-      } else if !message.isEmpty {
-        Diagnostics.print(message)
+        print(fullMessage(for: error))
+      } else {
+        Diagnostics.print("workbench: " + usageLine(for: error))
       }
       exit(withCode: code == .validationFailure ? 2 : code.rawValue)
     }
+  }
+
+  /// What was wrong with the command line and which help to ask for, in one line: ArgumentParser says it in several.
+  private static func usageLine(for error: any Error) -> String {
+    let lines = fullMessage(for: error).split(separator: "\n").map(String.init)
+    let first = lines.first.map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : $0 } ?? "bad usage"
+    let advice = lines.last { $0.contains("--help' for more information") }
+    let help = advice?.split(separator: "'").dropFirst().first ?? "workbench --help"
+    return "\(first); see '\(help)'"
   }
 }

@@ -17,7 +17,8 @@ final class ResponseReader {
       let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)
       try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(decoder))
       try channel.pipeline.syncOperations.addHandler(HTTPRequestEncoder(), position: .first)
-      try channel.writeOutbound(HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: method, uri: "/")))
+      try channel.writeOutbound(
+        HTTPClientRequestPart.head(HTTPRequestHead(version: .http1_1, method: method, uri: "/")))
       while let _ = try channel.readOutbound(as: ByteBuffer.self) {}
     } catch {
       throw .malformedResponse(String(describing: error))

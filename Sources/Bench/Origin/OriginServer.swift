@@ -72,10 +72,12 @@ public final class OriginServer: Sendable {
     }
     router.get("chunked/{count}") { request, context in
       let content = OriginContent(byteCount: try count(context), seed: seed(request))
-      return Response(status: .ok, body: ResponseBody { writer in
-        try await write(content, 0..<content.byteCount, to: &writer)
-        try await writer.finish(nil)
-      })
+      return Response(
+        status: .ok,
+        body: ResponseBody { writer in
+          try await write(content, 0..<content.byteCount, to: &writer)
+          try await writer.finish(nil)
+        })
     }
     router.get("redirect/{steps}/{count}") { request, context in
       let steps = try context.parameters.require("steps", as: Int.self)
@@ -91,18 +93,22 @@ public final class OriginServer: Sendable {
     }
     router.get("truncated/{count}") { request, context in
       let content = OriginContent(byteCount: try count(context), seed: seed(request))
-      return Response(status: .ok, body: ResponseBody(contentLength: content.byteCount) { writer in
-        try await write(content, 0..<content.byteCount / 2, to: &writer)
-        throw OriginError.endsEarly
-      })
+      return Response(
+        status: .ok,
+        body: ResponseBody(contentLength: content.byteCount) { writer in
+          try await write(content, 0..<content.byteCount / 2, to: &writer)
+          throw OriginError.endsEarly
+        })
     }
     router.get("stall/{count}") { request, context in
       let content = OriginContent(byteCount: try count(context), seed: seed(request))
-      return Response(status: .ok, body: ResponseBody(contentLength: content.byteCount) { writer in
-        try await write(content, 0..<content.byteCount / 2, to: &writer)
-        await stalls.wait()
-        throw OriginError.endsEarly
-      })
+      return Response(
+        status: .ok,
+        body: ResponseBody(contentLength: content.byteCount) { writer in
+          try await write(content, 0..<content.byteCount / 2, to: &writer)
+          await stalls.wait()
+          throw OriginError.endsEarly
+        })
     }
     router.get("flaky/{failures}/{count}") { request, context in
       let limit = try context.parameters.require("failures", as: Int.self)
@@ -124,7 +130,9 @@ public final class OriginServer: Sendable {
     return count
   }
 
-  private static func seed(_ request: Request) -> UInt64 { request.uri.queryParameters.get("seed", as: UInt64.self) ?? 0 }
+  private static func seed(_ request: Request) -> UInt64 {
+    request.uri.queryParameters.get("seed", as: UInt64.self) ?? 0
+  }
 
   /// The whole content, or the range that was asked for (RFC 9110 14.2; one range).
   private static func content(_ request: Request, _ count: Int) throws -> Response {

@@ -94,7 +94,9 @@ private struct ScenarioReader {
   }
 
   func fields(_ node: Node, allowed: [String]) throws(ScenarioError) -> [String: Node] {
-    guard let mapping = node.mapping else { throw error(node, "expected a mapping with \(allowed.joined(separator: ", "))") }
+    guard let mapping = node.mapping else {
+      throw error(node, "expected a mapping with \(allowed.joined(separator: ", "))")
+    }
     var fields: [String: Node] = [:]
     for (key, value) in mapping {
       guard let name = key.string, allowed.contains(name) else {
