@@ -23,9 +23,23 @@ public final class DMASpace {
   @exclusivity(unchecked) @usableFromInline var recent: Region?
   /// Mirrors the function's Bus Master Enable bit.
   @exclusivity(unchecked) @usableFromInline var masterEnabled = false
+  @exclusivity(unchecked) @usableFromInline var changeCount = 1
   private var count = DMACounters()
 
   public init() {}
+
+  /// A number that is another one whenever memory was mapped or taken away, or bus mastering came or went. As long as it
+  /// stays what it was, a window that ``resolve(_:_:_:)`` gave is good, and so is a ``reach(_:)``.
+  public var changes: Int { @inline(__always) @inlinable get { unsafe changeCount } }
+
+  /// All the memory around `address` that the device may write, for a device that looks up many buffers; nil if there is
+  /// none.
+  public func reach(_ address: UInt64) -> DMAReach? {
+    guard unsafe masterEnabled, let region = regions.last(where: { $0.start <= address }), region.writable,
+      address - region.start < UInt64(region.window.count)
+    else { return nil }
+    return DMAReach(start: region.start, window: region.window)
+  }
 
   /// Accesses refused so far.
   public var refusals: UInt64 { count.withoutMastering + count.outsideMemory + count.readOnly }
@@ -36,7 +50,10 @@ public final class DMASpace {
   /// Set by the configuration space whenever the function's Bus Master Enable bit changes.
   public var isMasterEnabled: Bool {
     get { unsafe masterEnabled }
-    set { unsafe masterEnabled = newValue }
+    set {
+      unsafe masterEnabled = newValue
+      unsafe changeCount &+= 1
+    }
   }
 
   /// Makes `window` reachable at `start`. Throws if it is empty, wraps, or overlaps a region that is there.
@@ -54,6 +71,7 @@ public final class DMASpace {
     }
     regions.insert(Region(start: start, window: window, writable: writable), at: index)
     unsafe recent = nil
+    unsafe changeCount &+= 1
   }
 
   /// Takes away every region that lies inside `start ..< start + byteCount`; returns how many there were.
@@ -64,6 +82,7 @@ public final class DMASpace {
       $0.start >= start && $0.start - start < byteCount && byteCount - ($0.start - start) >= UInt64($0.window.count)
     }
     unsafe recent = nil
+    unsafe changeCount &+= 1
     return before - regions.count
   }
 
@@ -108,6 +127,27 @@ public final class DMASpace {
     }
     unsafe recent = region
     return region.window.slice(Int(offset), count)
+  }
+}
+
+/// Memory that a device may read and write, as it was at one number of ``DMASpace/changes``.
+@frozen public struct DMAReach: BitwiseCopyable {
+  @usableFromInline let start: UInt64
+  @usableFromInline let window: MemoryWindow
+
+  @inlinable public init(start: UInt64, window: MemoryWindow) {
+    self.start = start
+    self.window = window
+  }
+
+  /// The memory behind `address ..< address + count`; nil if not all of it is here, which is no refusal yet.
+  @inline(__always) @inlinable public func window(_ address: UInt64, _ count: Int) -> MemoryWindow? {
+    let offset = address &- start
+    let size = UInt64(truncatingIfNeeded: window.count)
+    guard UInt64(truncatingIfNeeded: count) <= size, offset <= size &- UInt64(truncatingIfNeeded: count) else {
+      return nil
+    }
+    return window.slice(Int(truncatingIfNeeded: offset), count)
   }
 }
 
