@@ -157,7 +157,8 @@ extension E1000Driver {
   }
 
   func connectInterrupt() {
-    registers.function.setInterruptHandler { [weak self] in self?.handleInterrupt() }
+    // The handler is taken away whenever the driver stops, at the latest by its end: it is never called without a driver.
+    registers.function.setInterruptHandler { [unowned self] in handleInterrupt() }
   }
 
   /// The registers read all ones. The memory stays until ``stop()``: the device might still write.

@@ -204,9 +204,19 @@ final class TransmitRing {
 
   /// Queues a frame that is complete: one legacy descriptor.
   @inline(__always) func submitPlain(_ number: Int, length: Int) {
-    committed &-= cost(of: number) &- 1
     let word = TransmitDescriptor.legacy(address: 0, length: length, command: [.endOfPacket, .insertFCS]).high
-    end(number, address(of: number), word)
+    if number < frames.count {
+      committed &-= Self.frameCost &- 1
+      end(number, frames.busAddress(number), word)
+    } else {
+      submitLargePlain(number, word)
+    }
+  }
+
+  /// A plain frame in a buffer for large segments.
+  @inline(never) private func submitLargePlain(_ number: Int, _ word: UInt64) {
+    committed &-= Self.segmentCost &- 1
+    end(number, segments.busAddress(number &- frames.count), word)
   }
 
   /// Queues a frame whose transport checksum the device fills in. The context is written only if the device holds

@@ -28,6 +28,7 @@ extension Intel8254x {
     if control.eepromReset {
       control.eepromReset = false
       loadAddress()
+      renewReceiveSettings()
     }
     control.checkSpeed = false
     store(control.rawValue, Register.extendedDeviceControl)
@@ -89,6 +90,7 @@ extension Intel8254x {
     status.bus64Bit = controller == .i82545EM
     status.bus66MHz = true
     store(status.rawValue, Register.deviceStatus)
+    renewReceiveSettings()
     guard status.linkUp != old.linkUp else { return }
     if tap.isOn {
       tap.emit(

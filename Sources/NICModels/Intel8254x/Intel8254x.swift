@@ -44,7 +44,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   let tap: EventTap
   let dispatch: RegisterDispatch
 
-  weak var slot: (any FunctionSlot)?
+  /// The slot does not own its function.
+  var slot: (any FunctionSlot)?
   var dma = DMASpace()
   var count = Intel8254xCounters()
   /// Apart from `count`: an array inside of it would cost every counter a run-time exclusivity check.
@@ -83,8 +84,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   var lastVerdict = true
   /// A frame was left with the wire.
   var isHolding = false
-  /// Bytes of each receive buffer, from RCTL.
-  var bufferSize = 2048
+  var receiveSettings = ReceiveSettings()
+  var receiveCursor: ReceiveCursor
   /// Frames go from the transmit side to the receive side instead of the wire.
   var isLooping = false
   let frameCheck = CRC32()
@@ -117,6 +118,7 @@ public final class Intel8254x: PCIFunction, WirePort {
       words: EEPROMLayout.image(address: bytes, controller: controller, words: words), addressBits: large ? 8 : 6)
     phy = PHY()
     scratch = FrameScratch()
+    receiveCursor = ReceiveCursor(scratch.receive)
     configuration = ConfigurationSpace(
       vendor: IntelPCI.vendor, device: controller.rawValue, classCode: IntelPCI.classCode,
       revision: controller.revision, subsystemVendor: IntelPCI.vendor, subsystem: 0x001E, interruptPin: 1)

@@ -57,10 +57,10 @@ extension Intel8254x {
     updateStatus()
   }
 
-  /// RCTL has a new value: what is asked of it for every frame is kept ready.
+  /// RCTL has a new value.
   func receiveControlChanged() {
-    bufferSize = ReceiveControl(rawValue: load(Register.receiveControl)).bufferByteCount
     updateLoopback()
+    renewReceiveSettings()
   }
 
   /// Loopback by RCTL.LBM or in the PHY.

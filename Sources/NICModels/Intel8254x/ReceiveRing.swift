@@ -6,7 +6,40 @@ import Packets
 
 /// The receive ring (manual sections 3.2.4 to 3.2.8).
 extension Intel8254x {
+  /// The usual frame, a whole one for the station or for everybody while nothing special is asked for, is known by a few
+  /// comparisons with ``ReceiveSettings`` and goes to the place that ``ReceiveCursor`` keeps ready; every other takes the
+  /// way through all filters and checks.
   public func receive(_ frame: RawSpan) -> Bool {
+    let size = frame.byteCount
+    guard size >= 60, size <= receiveSettings.longestPlain else { return receiveSlowly(frame) }
+    let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
+    let type: UInt16 = frame.loadLittleEndian(12)
+    guard destination == receiveSettings.station || destination == receiveSettings.broadcast,
+      type != receiveSettings.tagType, type != receiveSettings.controlType, receiveCursor.free > 0,
+      receiveCursor.changes == dma.changes, !tap.isOn
+    else { return receiveSlowly(frame) }
+    let descriptor = receiveCursor.ring.slice(
+      receiveCursor.head &* ReceiveDescriptor.byteCount, ReceiveDescriptor.byteCount)
+    let address = descriptor.load(0, as: UInt64.self)
+    guard address != 0, let buffer = receiveCursor.reach.window(address, size) else { return receiveSlowly(frame) }
+    let sum = buffer.copySumming(frame)
+    let fields = ReceiveVerdict.fields(frame, receiveSettings.checksum, sum: sum)
+    let status: ReceiveStatus = [.done, .endOfPacket]
+    descriptor.store(
+      fields | UInt64(truncatingIfNeeded: size) | UInt64(status.rawValue) << 32, ReceiveDescriptor.lengthOffset)
+    count.receiveDescriptors &+= 1
+    count.framesReceived &+= 1
+    add(1, to: Statistic.totalReceived)
+    add64(size &+ 4, to: Statistic.totalOctetsReceived)
+    countReceived(size &+ 4, destination: destination)
+    let head = receiveCursor.advance()
+    store(UInt32(truncatingIfNeeded: head), Register.receiveHead)
+    raise(
+      receiveCursor.free == receiveCursor.threshold ? [.receiverTimer, .receiveMinimumThreshold] : .receiverTimer)
+    return true
+  }
+
+  @inline(never) private func receiveSlowly(_ frame: RawSpan) -> Bool {
     // In loopback the cable is not listened to.
     guard !isLooping else {
       count.framesFiltered &+= 1
@@ -30,7 +63,7 @@ extension Intel8254x {
   }
 
   /// Filters a frame and stores it. False: it is to be offered again once there are descriptors.
-  private func accept(_ frame: RawSpan) -> Bool {
+  @inline(never) private func accept(_ frame: RawSpan) -> Bool {
     let control = ReceiveControl(rawValue: load(Register.receiveControl))
     let size = frame.byteCount
     if load(Register.wakeUpControl) & 2 != 0 || isSleeping, size >= 14 { considerWakeUp(frame) }
@@ -67,13 +100,17 @@ extension Intel8254x {
       let total = control.stripCRC ? stored : stored &+ 4
       guard let ring = room(for: total) else { return lastVerdict }
       prepare(frame, strips: strips, stored: stored, withFCS: !control.stripCRC)
-      return deliver(
+      let isTaken = deliver(
         scratch.receive.bytes(0, total), frame: stored, wireLength: max(size, 60) &+ 4, destination, status, tag, ring,
-        control, isLong)
+        isLong: isLong)
+      renewReceiveCursor(ring)
+      return isTaken
     }
     guard let ring = room(for: stored) else { return lastVerdict }
-    return deliver(
-      frame, frame: size, wireLength: size &+ 4, destination, status, tag, ring, control, isLong)
+    let isTaken = deliver(
+      frame, frame: size, wireLength: size &+ 4, destination, status, tag, ring, isLong: isLong)
+    renewReceiveCursor(ring)
+    return isTaken
   }
 
   @inline(never) private func ignore() -> Bool {
@@ -112,7 +149,7 @@ extension Intel8254x {
     let entries = byteCount &>> 4
     let head = Int(load(Register.receiveHead))
     let tail = Int(load(Register.receiveTail))
-    let size = bufferSize
+    let size = receiveSettings.bufferSize
     let free = tail >= head ? tail &- head : tail &- head &+ entries
     guard head < entries, tail < entries, free > 0, total <= size || free &* size >= total else {
       lastVerdict = refuseForWantOfRoom(entries: entries, head: head, tail: tail, size: size, total: total)
@@ -178,34 +215,29 @@ extension Intel8254x {
   /// Stores `bytes` in as many buffers as it takes; the first `frame` of them are the frame without FCS.
   @inline(__always) private func deliver(
     _ bytes: RawSpan, frame: Int, wireLength: Int, _ destination: UInt64, _ status: ReceiveStatus, _ tag: UInt16,
-    _ ring: ReceiveRing, _ control: ReceiveControl, _ isLong: Bool
+    _ ring: ReceiveRing, isLong: Bool
   ) -> Bool {
-    let before = ring.free
-    var verdict = ReceiveVerdict(
-      bytes.extracting(0..<frame), ReceiveChecksumControl(rawValue: load(Register.receiveChecksumControl)))
-    if isLong { verdict.errors.insert(.data) }
-    var head = ring.head
     let total = bytes.byteCount
-    let descriptor = ring.window.load(head &* 16, as: ReceiveDescriptor.self)
+    let place = ring.head &* ReceiveDescriptor.byteCount
+    let address = ring.window.load(place, as: UInt64.self)
+    var head = ring.head
     // The usual case: everything fits into the first buffer.
-    if total <= ring.bufferSize, descriptor.address != 0,
-      let buffer = dma.resolve(descriptor.address, total, .write)
-    {
-      buffer.copy(from: bytes)
-      let done = ReceiveDescriptor(
-        address: descriptor.address, length: UInt16(truncatingIfNeeded: total), checksum: verdict.packetChecksum,
-        status: status.union(verdict.status).union(.endOfPacket), errors: verdict.errors, special: tag)
-      ring.window.store(done.fields, head &* 16 &+ ReceiveDescriptor.lengthOffset)
+    if total == frame, total <= ring.bufferSize, address != 0, let buffer = dma.resolve(address, total, .write) {
+      var done = ReceiveDescriptor(
+        address: address, length: UInt16(truncatingIfNeeded: total), checksum: 0, status: status.union(.endOfPacket),
+        errors: isLong ? .data : [], special: tag)
+      done.fields |= ReceiveVerdict.fields(bytes, receiveSettings.checksum, sum: buffer.copySumming(bytes))
+      ring.window.store(done.fields, place &+ ReceiveDescriptor.lengthOffset)
       if tap.isOn { traceReceived(head, done) }
       head = head &+ 1 == ring.entries ? 0 : head &+ 1
       count.receiveDescriptors &+= 1
     } else {
-      let (isWhole, end) = scatter(bytes, status, tag, verdict, ring)
+      let (isWhole, end) = scatter(bytes, frame: frame, status, tag, ring, isLong: isLong)
       head = end
       guard isWhole else {
         count.framesMissed &+= 1
         add(1, to: Statistic.missedPackets)
-        finishReceive(ring, head, before, [], control)
+        finishReceive(ring, head, [])
         return true
       }
     }
@@ -218,30 +250,32 @@ extension Intel8254x {
       countReceived(wireLength, destination: destination)
     }
     let small = load(Register.receiveSmallPacketDetect)
-    finishReceive(
-      ring, head, before, small != 0 && total <= Int(small) ? .smallReceivePacket : [], control)
+    finishReceive(ring, head, small != 0 && total <= Int(small) ? .smallReceivePacket : [])
     return true
   }
 
   /// Moves the head and reports.
-  @inline(__always) private func finishReceive(
-    _ ring: ReceiveRing, _ head: Int, _ before: Int, _ extra: InterruptCauses, _ control: ReceiveControl
-  ) {
+  @inline(__always) private func finishReceive(_ ring: ReceiveRing, _ head: Int, _ extra: InterruptCauses) {
     store(UInt32(truncatingIfNeeded: head), Register.receiveHead)
+    receiveCursor.forget()
     var causes = extra
     let after = ring.tail >= head ? ring.tail &- head : ring.tail &- head &+ ring.entries
-    let threshold = ring.entries &>> (Int(control.minimumThreshold) &+ 1)
-    if before > threshold, after <= threshold { causes.insert(.receiveMinimumThreshold) }
+    let threshold = ring.entries &>> receiveSettings.thresholdShift
+    if after <= threshold, ring.free > threshold { causes.insert(.receiveMinimumThreshold) }
     if load(Register.receiveDelayTimer) == 0 { causes.insert(.receiverTimer) } else { delayReceiveInterrupt() }
     if !causes.isEmpty { raise(causes) }
   }
 
-  /// Stores a frame that needs several buffers, or whose first descriptor is not good. Null buffers are passed over
+  /// Stores a frame that needs several buffers, has its FCS stored, or whose first descriptor is not good. Null buffers are passed over
   /// (section 3.2.3); a buffer out of reach ends the frame with an error. Returns whether the whole frame was stored,
   /// and the new head.
   @inline(never) private func scatter(
-    _ bytes: RawSpan, _ status: ReceiveStatus, _ tag: UInt16, _ verdict: ReceiveVerdict, _ ring: ReceiveRing
+    _ bytes: RawSpan, frame: Int, _ status: ReceiveStatus, _ tag: UInt16, _ ring: ReceiveRing, isLong: Bool
   ) -> (isWhole: Bool, head: Int) {
+    let checked = bytes.extracting(0..<frame)
+    var sum = InternetChecksum()
+    sum.add(checked)
+    let verdict = ReceiveVerdict.fields(checked, receiveSettings.checksum, sum: sum)
     var place = 0
     var head = ring.head
     let total = bytes.byteCount
@@ -258,9 +292,10 @@ extension Intel8254x {
         place &+= part
         isOver = place == total
         done = ReceiveDescriptor(
-          address: address, length: UInt16(truncatingIfNeeded: part), checksum: isOver ? verdict.packetChecksum : 0,
-          status: isOver ? status.union(verdict.status).union(.endOfPacket) : .done,
-          errors: isOver ? verdict.errors : [], special: isOver ? tag : 0)
+          address: address, length: UInt16(truncatingIfNeeded: part), checksum: 0,
+          status: isOver ? status.union(.endOfPacket) : .done, errors: isOver && isLong ? .data : [],
+          special: isOver ? tag : 0)
+        if isOver { done.fields |= verdict }
       } else {
         refuse(.dmaRefused)
         done = ReceiveDescriptor(

@@ -125,6 +125,7 @@ extension Intel8254x {
     case .receiveTail:
       store(value & entry.writable, offset)
       count.receiveDoorbells &+= 1
+      receiveCursor.extend(to: Int(load(offset)))
       if isHolding { offerReceiveRoom() }
     case .interruptCause:
       store(load(offset) & ~(value & entry.writeOneToClear), offset)
@@ -148,6 +149,7 @@ extension Intel8254x {
     switch entry.behaviour {
     case .storage, .receiveChecksum, .packetBuffer, .addressFilter, .receiveAbsoluteDelay:
       store(offset == Register.packetBufferAllocation ? Self.packetBufferSplit(new) : new, offset)
+      renewReceiveSettings()
     case .control: writeControl(new, changed: new ^ old)
     case .extendedControl: writeExtendedControl(new)
     case .eepromControl: writeEEPROMControl(new)
@@ -162,9 +164,11 @@ extension Intel8254x {
       if isHolding { offerReceiveRoom() }
     case .receiveBase, .receiveHead:
       store(new, offset)
+      receiveCursor.forget()
       if isHolding { offerReceiveRoom() }
     case .receiveDelay:
       store(new & 0xFFFF, offset)
+      renewReceiveSettings()
       if InterruptDelay(rawValue: value).flush { flushReceiveDelay() }
     case .transmitControl: writeTransmitControl(new)
     case .transmitBase, .transmitHead:

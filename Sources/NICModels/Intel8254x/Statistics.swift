@@ -6,14 +6,20 @@ extension Intel8254x {
   /// Adds to a 32-bit counter.
   @inline(__always) func add(_ amount: UInt32, to counter: Int) {
     let (sum, overflow) = load(counter).addingReportingOverflow(amount)
-    store(overflow ? .max : sum, counter)
+    store(sum, counter)
+    if overflow { saturate(counter) }
   }
 
   /// Adds to a 64-bit counter, whose low half is at `counter`.
   @inline(__always) func add64(_ amount: Int, to counter: Int) {
-    let (sum, overflow) = registers.load(counter, as: UInt64.self).addingReportingOverflow(UInt64(amount))
-    registers.store(overflow ? .max : sum, counter)
+    let (sum, overflow) = registers.load(counter, as: UInt64.self).addingReportingOverflow(
+      UInt64(truncatingIfNeeded: amount))
+    registers.store(sum, counter)
+    if overflow { saturate64(counter) }
   }
+
+  @inline(never) private func saturate(_ counter: Int) { store(.max, counter) }
+  @inline(never) private func saturate64(_ counter: Int) { registers.store(UInt64.max, counter) }
 
   /// Offset in bytes, from the counter of 64-byte frames, of the counter of frames of `length` bytes with FCS.
   @inline(__always) static func sizeClass(_ length: Int) -> Int {

@@ -148,6 +148,25 @@ extension Intel8254x {
 
   // MARK: Checksums
 
+  /// Copies a frame and inserts the checksums of the context: in one pass, if it is only the transport checksum, to the end
+  /// of the frame.
+  func copyWithChecksums(_ buffer: MemoryWindow, to frame: MemoryWindow, _ options: TransmitOptions) {
+    let context = assembly.checksumContext
+    let length = buffer.count
+    guard options == .transportChecksum, context.transportEnd == 0, context.transportStart < length,
+      context.transportOffset &+ 2 <= length
+    else {
+      frame.copy(from: buffer, at: 0, count: length, to: 0)
+      return insertChecksums(frame, context, options)
+    }
+    let start = context.transportStart
+    frame.copy(from: buffer, at: 0, count: start, to: 0)
+    let sum = frame.slice(start, length &- start).copySumming(buffer.bytes(start, length &- start))
+    // A UDP checksum of zero would say that there is none (RFC 768).
+    frame.storeBigEndian(
+      context.command.contains(.tcp) ? sum.checksum : sum.transportChecksum, context.transportOffset)
+  }
+
   /// IXSM and TXSM of data descriptors, by the context (section 3.5).
   func insertChecksums(_ frame: MemoryWindow, _ context: TransmitContext, _ options: TransmitOptions) {
     if options.contains(.ipChecksum) {

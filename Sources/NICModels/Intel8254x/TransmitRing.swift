@@ -33,6 +33,9 @@ extension Intel8254x {
     let dma = dma
     let base = registers.load(Register.transmitBaseLow, as: UInt64.self)
     guard let ring = dma.resolve(base, byteCount, .write) else { return refuse(.dmaRefused) }
+    // The memory that the buffers are expected in: one look-up serves many frames.
+    var changes = dma.changes
+    var reach = DMAReach(start: 0, window: ring.slice(0, 0))
     let cable = cable
     let isLooping = isLooping
     let tracing = tap.isOn
@@ -50,7 +53,15 @@ extension Intel8254x {
       let descriptor = ring.load(head &* TransmitDescriptor.byteCount, as: TransmitDescriptor.self)
       let length = assembly.isOpen ? 0 : Self.simpleLength(descriptor.high)
       if length != 0 {
-        guard let buffer = dma.resolve(descriptor.address, length, .read), descriptor.address != 0 else {
+        let found: MemoryWindow?
+        if let near = reach.window(descriptor.address, length), changes == dma.changes {
+          found = near
+        } else {
+          found = dma.resolve(descriptor.address, length, .read)
+          changes = dma.changes
+          reach = dma.reach(descriptor.address) ?? DMAReach(start: 0, window: ring.slice(0, 0))
+        }
+        guard let buffer = found, descriptor.address != 0 else {
           refuse(descriptor.address == 0 ? .nullTransmitBuffer : .dmaRefused)
           count.framesRefused &+= 1
           writeBack(descriptor, ring, head, &causes)
@@ -62,8 +73,7 @@ extension Intel8254x {
         // A data descriptor with IXSM or TXSM.
         if descriptor.high & 0x2000_0000 != 0, descriptor.high & 0x0300_0000_0000 != 0 {
           frame = scratch.transmit.slice(FrameScratch.headroom, length)
-          frame.copy(from: buffer, at: 0, count: length, to: 0)
-          insertChecksums(frame, assembly.checksumContext, descriptor.options)
+          copyWithChecksums(buffer, to: frame, descriptor.options)
         }
         let destination = frame.load(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
         if isLooping {

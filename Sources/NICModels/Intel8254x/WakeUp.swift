@@ -11,6 +11,7 @@ extension Intel8254x {
 
   func writeWakeUpControl(_ value: UInt32) {
     store(value, Register.wakeUpControl)
+    renewReceiveSettings()
     // PME_EN and PME_STATUS are the same bits as in configuration space.
     let old = configuration.get(powerControl, size: 2)
     configuration.set(old & 0x7EFF | (value & 2) << 7 | (value & 4) << 13, at: powerControl, size: 2)
@@ -22,6 +23,7 @@ extension Intel8254x {
     isSleeping = control & 3 != 0
     let old = load(Register.wakeUpControl)
     store(old & ~6 | (control >> 7) & 2 | (control >> 13) & 4, Register.wakeUpControl)
+    renewReceiveSettings()
   }
 
   func linkChanged() {
