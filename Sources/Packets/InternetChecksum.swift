@@ -119,11 +119,9 @@
   @inline(__always) @inlinable static func folded(_ sum: UInt64) -> UInt16 { numberFolded(sum) }
 
   @inline(__always) @inlinable static func numberFolded(_ sum: UInt64) -> UInt16 {
-    var value = sum & 0xFFFF_FFFF &+ sum >> 32
-    value = value & 0xFFFF &+ value >> 16
-    value = value & 0xFFFF &+ value >> 16
-    value = value & 0xFFFF &+ value >> 16
-    return UInt16(truncatingIfNeeded: value)
+    // The upper half of a number plus itself with its halves exchanged is the sum of the halves, carry included.
+    let word = UInt32(truncatingIfNeeded: (sum &+ (sum &<< 32 | sum &>> 32)) &>> 32)
+    return UInt16(truncatingIfNeeded: (word &+ (word &<< 16 | word &>> 16)) &>> 16)
   }
 }
 
