@@ -52,7 +52,7 @@ struct Frames: ParsableCommand {
     let frame = Self.frame
     var sent = 0
     while sent < count {
-      for _ in 0..<min(32, count - sent) {
+      for _ in 0..<min(64, count - sent) {
         guard let buffer = driver.reserve(capacity: 64) else { break }
         frame.withUnsafeBytes { buffer.window.copy(from: $0.bytes) }
         driver.submit(buffer, length: 64, offload: .none)
@@ -68,7 +68,7 @@ struct Frames: ParsableCommand {
     let frame = Self.frame
     var sent = 0
     while sent < count {
-      for _ in 0..<min(32, count - sent) {
+      for _ in 0..<min(64, count - sent) {
         guard frame.withUnsafeBytes({ model.receive($0.bytes) }) else { break }
         sent += 1
       }
