@@ -10,7 +10,9 @@ import Glibc
 /// The clock is CLOCK_MONOTONIC, read once a turn, after the wait. Waits have the kernel's timer slack (50 µs, and a
 /// thousandth of long waits): timers fire that much late, never early.
 public final class EpollLoop: EventLoop, @unchecked Sendable {
-  public private(set) var now: Instant = .zero
+  /// Not ``now`` itself: what other modules read would be checked for exclusive access at each reading.
+  private var time = Instant.zero
+  public var now: Instant { time }
   public let epochNanoseconds: Int64
   public let random: SeededRandom
   let descriptors: EpollSet
@@ -70,7 +72,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     precondition(!isRunning, "a loop cannot be run from inside itself")
     isRunning = true
     agenda.adoptCallingThread()
-    now = clock
+    time = clock
     let task = spawn(body)
     cancelBody = { task.cancel() }
     defer {
@@ -83,7 +85,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
       agenda.runReady(on: asUnownedTaskExecutor())
       if let result = task.result { return try result.get() }
       if stopRequests > 1 { throw LoopError.stopped }
-      agenda.timers.advance(to: now)
+      agenda.timers.advance(to: time)
       try waitForEvents()
     }
   }
@@ -92,11 +94,11 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     var timeout = agenda.hasReady ? 0 : timeToSleep()
     if timeout != 0, !agenda.mailbox.prepareToSleep() { timeout = 0 }
     if timeout == 0, descriptors.watchCount == 0 {
-      now = clock
+      time = clock
       return
     }
     let count = try descriptors.wait(nanoseconds: timeout)
-    now = clock
+    time = clock
     if timeout != 0 {
       agenda.mailbox.wokeUp()
       counted.sleeps &+= 1

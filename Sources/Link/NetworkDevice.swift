@@ -57,19 +57,19 @@ public protocol NetworkDeviceClient: AnyObject {
 }
 
 /// What a device can do to frames by itself.
-public struct DeviceFeatures: OptionSet, Sendable {
+@frozen public struct DeviceFeatures: OptionSet, Sendable {
   public let rawValue: Int
-  public init(rawValue: Int) { self.rawValue = rawValue }
+  @inlinable public init(rawValue: Int) { self.rawValue = rawValue }
 
   /// Fills in TCP and UDP checksums, where the field holds the pseudo header's sum.
-  public static let transmitChecksum = DeviceFeatures(rawValue: 1)
+  public static var transmitChecksum: DeviceFeatures { @inlinable get { DeviceFeatures(rawValue: 1) } }
   /// Cuts large TCP segments into frames of the MSS (IPv4).
-  public static let segmentationIPv4 = DeviceFeatures(rawValue: 2)
-  public static let segmentationIPv6 = DeviceFeatures(rawValue: 4)
+  public static var segmentationIPv4: DeviceFeatures { @inlinable get { DeviceFeatures(rawValue: 2) } }
+  public static var segmentationIPv6: DeviceFeatures { @inlinable get { DeviceFeatures(rawValue: 4) } }
   /// Verifies IP and transport checksums of received frames.
-  public static let receiveChecksum = DeviceFeatures(rawValue: 8)
+  public static var receiveChecksum: DeviceFeatures { @inlinable get { DeviceFeatures(rawValue: 8) } }
   /// Frames need no checksum at all (the loopback interface).
-  public static let trusted = DeviceFeatures(rawValue: 16)
+  public static var trusted: DeviceFeatures { @inlinable get { DeviceFeatures(rawValue: 16) } }
 }
 
 /// What the device shall do to a frame that is submitted.

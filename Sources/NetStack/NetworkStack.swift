@@ -43,7 +43,7 @@ public final class NetworkStack {
     udp = UDPLayer(stack: self)
     raw = RawLayer(stack: self)
     tcp = TCPLayer(stack: self)
-    ip.connect(icmp: icmp, udp: udp, raw: raw, tcp: tcp)
+    ip.connect(icmp: icmp, udp: udp, raw: raw)
     let device = LoopbackDevice(on: loop)
     loopback = attach(device, isLoopback: true)
     if let address = IPv4Subnet(.loopback, prefixLength: 8) { loopback.add(address) }
@@ -71,6 +71,7 @@ public final class NetworkStack {
 
   func localAddressesChanged() {
     ownAddresses = Set(interfaces.flatMap { $0.addresses.map(\.address.rawValue) })
+    for interface in interfaces { interface.acceptedSource = 0 }
   }
 
   /// True if `address` is one of this host's, 127.0.0.0/8 included.

@@ -12,7 +12,8 @@ public final class IPv4Layer {
   private var icmp: ICMPLayer!
   private var udp: UDPLayer!
   private var raw: RawLayer!
-  private var tcp: TCPLayer!
+  /// Raw endpoints want copies; said by ``RawLayer``.
+  var hasRawEndpoints = false
   private var counts = IPv4Counters()
 
   init(stack: NetworkStack) {
@@ -22,11 +23,10 @@ public final class IPv4Layer {
     reassembly = IPv4Reassembly(ip: self, loop: stack.loop, configuration: stack.configuration.reassembly)
   }
 
-  func connect(icmp: ICMPLayer, udp: UDPLayer, raw: RawLayer, tcp: TCPLayer) {
+  func connect(icmp: ICMPLayer, udp: UDPLayer, raw: RawLayer) {
     self.icmp = icmp
     self.udp = udp
     self.raw = raw
-    self.tcp = tcp
   }
 
   /// The stack goes away: paths that others still hold keep nothing else alive.
@@ -34,7 +34,7 @@ public final class IPv4Layer {
     icmp = nil
     udp = nil
     raw = nil
-    tcp = nil
+    hasRawEndpoints = false
   }
 
   public var counters: IPv4Counters { counts }
@@ -58,10 +58,14 @@ public final class IPv4Layer {
     if !isForUs {
       guard acceptDestination(of: header, interface, isLinkGroup: isLinkGroup, isGroup: &isGroup) else { return }
     }
-    guard acceptSource(header.source, destination, interface, isGroup: isGroup) else {
-      counts.inHdrErrors &+= 1
-      counts.inMartianSources &+= 1
-      return interface.reportDrop(.ip, "martian source \(header.source)", length: bytes.byteCount)
+    let source = header.source
+    if source.rawValue != interface.acceptedSource || source == .any {
+      guard acceptSource(source, destination, interface, isGroup: isGroup) else {
+        counts.inHdrErrors &+= 1
+        counts.inMartianSources &+= 1
+        return interface.reportDrop(.ip, "martian source \(source)", length: bytes.byteCount)
+      }
+      interface.acceptedSource = source.rawValue
     }
     if header.headerLength > IPv4Field.minimumLength {
       guard acceptOptions(header, interface, isGroup: isGroup || isLinkGroup) else { return }
@@ -79,7 +83,7 @@ public final class IPv4Layer {
 
   /// Hands a whole datagram up: raw endpoints get copies, then the protocol its due.
   func deliver(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) {
-    let wasTakenRaw = raw.isIdle ? false : raw.received(arrival, interface)
+    let wasTakenRaw = hasRawEndpoints ? raw.received(arrival, interface) : false
     switch arrival.protocol {
     case .tcp:
       counts.inDelivers &+= 1
@@ -88,7 +92,7 @@ public final class IPv4Layer {
         counts.inDiscards &+= 1
         return
       }
-      tcp.received(
+      interface.tcp.received(
         arrival.payload, source: IPAddress(arrival.source), destination: IPAddress(arrival.destination),
         interface: interface, checksumVerified: arrival.isChecksumVerified, tos: arrival.tos)
     case .udp:
@@ -190,5 +194,10 @@ public final class IPv4Layer {
   @inline(__always)
   func countSent() { counts.outRequests &+= 1 }
 
-  func count(_ change: (inout IPv4Counters) -> Void) { change(&counts) }
+  /// By way of a copy: a change in place would cost every other access to the counters a dynamic exclusivity check.
+  func count(_ change: (inout IPv4Counters) -> Void) {
+    var changed = counts
+    change(&changed)
+    counts = changed
+  }
 }

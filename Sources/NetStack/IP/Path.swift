@@ -14,7 +14,7 @@ public final class Path {
   /// Largest datagram of the way, in bytes.
   public var mtu: Int
   /// What the device does to frames by itself.
-  public var features: DeviceFeatures
+  public let features: DeviceFeatures
   /// Who gets the frames: the destination itself or a router.
   public let nextHop: IPv4Address
   /// True if the destination is a broadcast address.

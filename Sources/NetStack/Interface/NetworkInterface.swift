@@ -17,7 +17,7 @@ public final class NetworkInterface {
   let tap: EventTap
   unowned let stack: NetworkStack
   private let ip: IPv4Layer
-  private unowned let tcp: TCPLayer
+  let tcp: TCPLayer
   let hardwareAddress: MACAddress
   public private(set) var neighbours: NeighbourCache!
   private(set) var arp: ARP!
@@ -31,10 +31,14 @@ public final class NetworkInterface {
   public private(set) var addresses: [IPv4Subnet] = []
   /// The primary address as a number, 0 if there is none: the first thing that received datagrams are compared with.
   private(set) var primaryAddress: UInt32 = 0
+  /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram mostly
+  /// has the same. Forgotten when any address of the host changes.
+  var acceptedSource: UInt32 = 0
   /// Largest datagram in bytes: the device's, or less if DHCP or the user said so.
   public private(set) var mtu: Int
+  private var enabled = true
   /// Set by the user; an interface that is down neither sends nor receives.
-  public private(set) var isEnabled = true
+  public var isEnabled: Bool { enabled }
   /// True if it is enabled and has a carrier.
   public var isUp: Bool { isEnabled && device.isLinkUp }
   public var name: String { device.name }
@@ -110,7 +114,7 @@ public final class NetworkInterface {
   /// Takes the interface up or down.
   public func setEnabled(_ enabled: Bool) {
     guard enabled != isEnabled else { return }
-    isEnabled = enabled
+    self.enabled = enabled
     stateChanged(isUp: isUp)
   }
 
@@ -205,7 +209,7 @@ extension NetworkInterface: NetworkDeviceClient {
       counts.droppedShort &+= 1
       return reportDrop(.ethernet, "short frame", length: length)
     }
-    guard isEnabled else { return }
+    guard enabled else { return }
     let destination = frame.loadBigEndian(0, as: UInt64.self) >> 16
     let isGroup = destination & 0x0100_0000_0000 != 0
     guard isGroup || destination == ownDestination else {

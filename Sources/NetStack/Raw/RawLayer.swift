@@ -5,7 +5,7 @@ public final class RawLayer {
   unowned let stack: NetworkStack
   private var endpoints: [RawEndpoint] = []
   /// True if there is nobody to give copies to.
-  public private(set) var isIdle = true
+  public var isIdle: Bool { endpoints.isEmpty }
 
   init(stack: NetworkStack) { self.stack = stack }
 
@@ -13,13 +13,13 @@ public final class RawLayer {
   public func open(_ protocol: IPProtocol) -> RawEndpoint {
     let endpoint = RawEndpoint(stack: stack, protocol: `protocol`)
     endpoints.append(endpoint)
-    isIdle = false
+    stack.ip.hasRawEndpoints = true
     return endpoint
   }
 
   func remove(_ endpoint: RawEndpoint) {
     endpoints.removeAll { $0 === endpoint }
-    isIdle = endpoints.isEmpty
+    stack.ip.hasRawEndpoints = !isIdle
   }
 
   /// Gives copies of a datagram to those who want it; true if anybody did.

@@ -318,6 +318,11 @@ public final class TCPLayer {
       connection.end(with: nil, loop.now)
     }
     for listener in allListeners { listener.close() }
+    // What is left of connections leads back here by their paths.
+    waiting = []
+    dirty = []
+    acceptable = []
+    replyPath = nil
     for key in timeWaits.entries.keys { timeWaits.remove(key) }
     timeWaitTimer.cancel()
     service.cancel()

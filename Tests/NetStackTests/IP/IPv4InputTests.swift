@@ -53,6 +53,25 @@ struct IPv4InputTests {
     #expect(station.takeDatagrams().isEmpty)
   }
 
+  @Test("a priority tag is no obstacle, the tag of a VLAN is", arguments: [0x0000, 0xE000, 0x0001, 0xEFFF])
+  func tagged(tag: Int) {
+    var frame = datagram()
+    frame.insert(contentsOf: [0x81, 0x00, UInt8(tag >> 8), UInt8(tag & 255)], at: 12)
+    let isPriority = tag & 0xFFF == 0
+    #expect(arrives(frame) == isPriority)
+    #expect(host.interface.counters.droppedOtherVLAN == (isPriority ? 0 : 1))
+  }
+
+  @Test("frames that end within a tag, or have two, are dropped and counted")
+  func strangeTags() {
+    var frame = datagram()
+    frame.insert(contentsOf: [0x81, 0, 0, 0, 0x81, 0, 0, 0], at: 12)
+    #expect(!arrives(frame))
+    for length in 14..<18 { #expect(!arrives(Array(frame.prefix(length)))) }
+    #expect(host.interface.counters.droppedUnknownType == 1)
+    #expect(host.interface.counters.droppedShort == 4)
+  }
+
   @Test("padding behind the total length is not payload")
   func padding() {
     station.send(datagram() + [UInt8](repeating: 0xEE, count: 13))

@@ -144,7 +144,12 @@ struct ReassemblyTests {
     #expect(counters.reasmTimeout == 1)
     let answers = station.takeDatagrams()
     #expect(answers.count == (hasFirst ? 1 : 0))
-    if let answer = answers.first { #expect(answer[20] == 11 && answer[21] == 1) }
+    if let answer = answers.first {
+      #expect(answer[20] == 11 && answer[21] == 1)
+      // Quoted as it came: header with its fragment field, and payload.
+      #expect(Array(answer[48...]) == pattern(64) && answer[34] == 0x20 && answer[28] == 0x45)
+    }
+    #expect(host.stack.icmp.counters.outTimeExcds == (hasFirst ? 1 : 0))
     #expect(host.stack.ip.reassemblyUse == (0, 0))
   }
 

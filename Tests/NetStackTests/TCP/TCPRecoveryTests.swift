@@ -167,6 +167,27 @@ struct TCPRecoveryTests {
     #expect(peer.connection.isReceiveClosed)
   }
 
+  @Test("a FIN that overtakes the last data waits for it", arguments: [0, 50], [false, true])
+  func finOvertakes(count: Int, isOpen: Bool) throws {
+    let peer = ScriptedPeer()
+    try peer.establish()
+    if !isOpen {
+      peer.connection.shutdownSend()
+      peer.wait(.milliseconds(1))
+    }
+    let sent = isOpen ? 1 : 2
+    peer.send(.fin, 201, ack: sent, count: count)
+    _ = peer.take()
+    // The first of the two segments before the FIN leaves the hole open, the second closes it.
+    peer.send([], 1, ack: sent, count: 100)
+    #expect(peer.state == (isOpen ? .established : .finWait2))
+    peer.send([], 101, ack: sent, count: 100)
+    #expect(peer.state == (isOpen ? .closeWait : .timeWait))
+    #expect(peer.take().last?.acknowledgement == 202 + count)
+    #expect(peer.connection.receiveAll() == pattern(200 + count))
+    #expect(peer.connection.isReceiveClosed)
+  }
+
   @Test("more intervals than the list holds are dropped and counted, and memory stays bounded")
   func intervalLimit() throws {
     let peer = ScriptedPeer()

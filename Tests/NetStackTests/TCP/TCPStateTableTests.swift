@@ -139,6 +139,7 @@ struct TCPStateTableTests {
     peer.send(.syn, 0)
     #expect(peer.take().map(\.flags) == [[.syn, .ack]])
     #expect(peer.connection.state == .synReceived)
+    #expect(peer.tcp.counters.retransmittedSegments == 0 && peer.tcp.counters.outSegments == 2)
     peer.send(.syn, 0, ack: 1)
     #expect(peer.connection.state == .established)
     peer.send([], 1, ack: 1, count: 10)
