@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import Packets
 import Wires
 
 /// What a machine has for the bench and for what comes around it.
@@ -20,6 +21,26 @@ public struct Diagnosis {
 
   public var findings: [Finding] {
     [sharedMemory, slirp, seccomp, tap, qemu, tshark, cores]
+  }
+
+  /// Pings the gateway of a bench that has started: system calls, stack, driver, bus, model and libslirp in one go.
+  public static func tryPath(of bench: Bench) async throws -> Finding {
+    var plan = PingPlan(to: IPAddress(bench.options.slirp.host))
+    plan.count = 1
+    let report = try await bench.station.ping(plan) { _ in }
+    guard report.received == 1 else { return pathIsBroken("\(bench.options.slirp.host) does not answer a ping") }
+    let address = bench.station.interface.addresses.first?.description ?? "no address"
+    return Finding(
+      subject: "the path", state: .ok,
+      detail: "\(bench.station.driver.name) has \(address); \(bench.options.slirp.host) answers in "
+        + "\(report.replies[0].milliseconds) ms", advice: nil, isRequired: true)
+  }
+
+  /// The finding of a bench that does not work.
+  public static func pathIsBroken(_ reason: String) -> Finding {
+    Finding(
+      subject: "the path", state: .missing, detail: reason,
+      advice: "workbench ping 10.0.2.2 -v shows how far it gets", isRequired: true)
   }
 
   private func finding(

@@ -5,18 +5,19 @@ struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "What this machine has and lacks for the bench, and how to get it.",
     discussion: """
-      Exit code 1 if something that the main path needs is missing.
+      In the end a bench is built with the options given, gets a lease, and pings its gateway. Exit code 1 if something \
+      that the main path needs is missing.
 
       EXAMPLE
         workbench doctor --json
       """)
 
-  @Flag(help: "Print the findings as JSON.")
-  var json = false
+  @OptionGroup var bench: BenchArguments
 
   func run() throws {
-    let findings = Diagnosis().findings
-    if json {
+    var findings = Diagnosis().findings
+    findings.append(try path())
+    if bench.json {
       try Output.json(findings)
     } else {
       let width = findings.map(\.subject.count).max() ?? 0
@@ -28,5 +29,17 @@ struct Doctor: ParsableCommand {
     }
     let missing = findings.filter { $0.state == .missing && $0.isRequired }.map(\.subject)
     guard missing.isEmpty else { throw CommandFailure("missing: \(missing.joined(separator: ", "))") }
+  }
+
+  /// The main path itself, tried.
+  private func path() throws -> Diagnosis.Finding {
+    let run = try BenchRun(bench)
+    var result: Diagnosis.Finding?
+    do {
+      try run.run { bench in result = try await Diagnosis.tryPath(of: bench) }
+    } catch {
+      return Diagnosis.pathIsBroken((error as? CommandFailure)?.message ?? String(describing: error))
+    }
+    return result ?? Diagnosis.pathIsBroken("the bench ended early")
   }
 }
