@@ -129,7 +129,8 @@ extension TCPConnection {
     let now = layer.loop.now
     if chosen.receiveBuffer == nil,
       let limit = tuning.read(
-        upTo: readNext, limit: receiveLimit, maximum: chosen.maximumReceiveBuffer, segment: announcedSegment,
+        upTo: readNext, limit: receiveLimit, maximum: min(chosen.maximumReceiveBuffer, 65_535 << receiveScale),
+        segment: announcedSegment,
         senderRoundTrip: estimator.smoothed, at: now)
     {
       receiveLimit = limit
