@@ -108,6 +108,11 @@ struct Fetch: ParsableCommand {
       else { throw CommandFailure.usage("--header \"\(text)\": write NAME: VALUE") }
       return (String(parts[0]), parts[1].trimmingPrefix(while: { $0 == " " }).description)
     }
+    if let sha256 {
+      guard sha256.count == 64, sha256.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
+        throw CommandFailure.usage("--sha256 \(sha256): write 64 hexadecimal digits")
+      }
+    }
     if let body { options.body = try Input.bytes(body) }
     options.connectTimeout = .seconds(connectTimeout)
     options.timeout = .seconds(timeout)

@@ -62,6 +62,22 @@ public struct ScenarioError: Error, Equatable, CustomStringConvertible {
   public var description: String { line.map { "\(path):\($0): \(reason)" } ?? "\(path): \(reason)" }
 }
 
+extension ScenarioError {
+  /// Text that is no YAML: Yams tells it over several lines.
+  fileprivate init(_ error: YamlError, path: String) {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      self.init(path: path, line: mark.line, reason: "not YAML: \(problem)")
+    case .reader(let problem, _, _, _): self.init(path: path, line: nil, reason: "not YAML: \(problem)")
+    case .duplicatedKeysInMapping(let duplicates, let context):
+      let keys = duplicates.map { "\"\($0)\"" }.joined(separator: ", ")
+      self.init(path: path, line: context.mark.line, reason: "given twice: \(keys)")
+    default: self.init(path: path, line: nil, reason: "not YAML")
+    }
+  }
+}
+
 extension ScenarioFile {
   /// Reads a scenario from YAML text; `path` is for messages.
   public init(yaml: String, path: String) throws(ScenarioError) {
@@ -69,7 +85,7 @@ extension ScenarioFile {
     do {
       root = try Yams.compose(yaml: yaml)
     } catch let error as YamlError {
-      throw ScenarioError(path: path, line: nil, reason: String(describing: error))
+      throw ScenarioError(error, path: path)
     } catch {
       throw ScenarioError(path: path, line: nil, reason: String(describing: error))
     }
