@@ -298,7 +298,10 @@ public final class TCPSocket: Socket {
         waiters.wake(.hangUp)
         return
       }
-      if directions.contains(.receive) { isReceiveShut = true }
+      if directions.contains(.receive) {
+        isReceiveShut = true
+        connection.refusesData = true
+      }
       if directions.contains(.send) { connection.shutdownSend() }
       waiters.wake([.readable, .writable, .readHangUp])
     }

@@ -13,13 +13,12 @@ extension TCPConnection {
       if segment.sequence < receiveNext { ackUrgency = .now }
       return
     }
-    if isOrphan || isReceiveShut, segment.sequence + segment.payloadLength > receiveNext, segment.payloadLength > 0 {
-      if isOrphan {
-        // Nobody will ever read it: the peer must not believe that it arrived (RFC 2525 2.17, Linux TCPAbortOnData).
-        layer.counted.abortsOnData &+= 1
-        sendReset(at: now)
-        return end(with: nil, now)
-      }
+    let isUnwanted = isOrphan || (refusesData && current != .established)
+    if isUnwanted, segment.sequence + segment.payloadLength > receiveNext, segment.payloadLength > 0 {
+      // Nobody will ever read it: the peer must not believe that it arrived (RFC 2525 2.17, Linux TCPAbortOnData).
+      layer.counted.abortsOnData &+= 1
+      sendReset(at: now)
+      return end(with: isOrphan ? nil : .connectionReset, now)
     }
     var start = segment.sequence
     var payload = bytes.extracting(segment.headerLength..<bytes.byteCount)

@@ -38,6 +38,9 @@ public final class TCPConnection {
   var isOrphan = false
   /// No more bytes are wanted (`shutdown(SHUT_RD)`).
   var isReceiveShut = false
+  /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our own
+  /// direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
+  public var refusesData = false
   /// Listed by the layer for the end of the receive batch; listed as waiting for a transmit buffer.
   var isDirty = false
   var isWaitingForBuffer = false
