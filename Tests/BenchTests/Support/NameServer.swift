@@ -19,11 +19,24 @@ final class NameServer: Sendable {
 
   init(_ entries: [String: Entry]) throws {
     self.entries = entries
-    (datagrams, port) = try LoopbackAddress.bind(type: Int32(SOCK_DGRAM.rawValue))
-    (streams, _) = try LoopbackAddress.bind(type: Int32(SOCK_STREAM.rawValue), port: port)
+    (datagrams, streams, port) = try Self.bindBoth()
     listen(streams, 8)
     Thread.detachNewThread { [self] in serveDatagrams() }
     Thread.detachNewThread { [self] in serveStreams() }
+  }
+
+  /// A UDP and a TCP socket on one port: a port that is free for one may be taken for the other, so several are tried.
+  private static func bindBoth() throws -> (datagrams: Int32, streams: Int32, port: UInt16) {
+    for attempt in 1...50 {
+      let (datagrams, port) = try LoopbackAddress.bind(type: Int32(SOCK_DGRAM.rawValue))
+      do {
+        let (streams, _) = try LoopbackAddress.bind(type: Int32(SOCK_STREAM.rawValue), port: port)
+        return (datagrams, streams, port)
+      } catch  where attempt < 50 {
+        close(datagrams)
+      }
+    }
+    preconditionFailure("the last attempt returns or throws")
   }
 
   /// The `--dns` option that leads a bench here.
