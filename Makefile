@@ -20,7 +20,7 @@ define need
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 endef
 
-.PHONY: all deps deps-test deps-bench build run test scenarios replay bench lint docs clean
+.PHONY: all deps deps-test deps-bench build run test test-qemu qemu scenarios replay bench fuzz lint docs clean
 
 all: build
 
@@ -28,7 +28,7 @@ deps: ## what building and running needs
 	$(call need,libslirp-dev)
 
 deps-test: deps ## what the tests need besides
-	$(call need,nginx-light tshark python3 curl busybox-static)
+	$(call need,nginx-light tshark python3 curl busybox-static qemu-system-x86)
 
 deps-bench: deps ## what the benchmarks need besides
 	$(call need,curl valgrind python3 nginx-light)
@@ -43,6 +43,14 @@ test: deps-test ## every test, every scenario, every capture
 	$(BUILD) --build-tests
 	$(SWIFT) test -c release --disable-testable-imports --skip-build --disable-xctest
 	$(MAKE) --no-print-directory scenarios replay
+
+qemu: ## a QEMU that has vfio-user-pci, and Linux guests for it, in the cache folder
+	scripts/guest-images
+
+test-qemu: deps-test qemu build ## the NIC under real drivers: Linux and iPXE guests in that QEMU
+	$(BUILD) --build-tests
+	WIREBENCH_GUESTS=1 $(SWIFT) test -c release --disable-testable-imports --skip-build --disable-xctest \
+	  --no-parallel --filter GuestTests
 
 scenarios: build ## scripted fetches
 	$(BIN) scenario fixtures/scenarios/*.yaml

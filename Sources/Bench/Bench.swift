@@ -1,17 +1,17 @@
 import EventLoop
 import Events
 import Link
+import Machine
 import NetStack
 import Packets
 import Wires
 
 /// What a bench is put together from.
 public struct BenchOptions: Sendable {
+  public var attachment = Attachment.inProcess
   public var station = Station.Options()
-  public var slirp = SlirpSettings()
-  public var impairment: ImpairmentSettings?
-  /// A pcapng file that gets every frame between NIC and impairment.
-  public var capturePath: String?
+  /// For a NIC in process; of a NIC in QEMU the port forwards count.
+  public var cable = Cable.Options()
   public var seed: UInt64 = 0
   /// Fixed address; nil asks DHCP.
   public var address: IPv4Subnet?
@@ -24,16 +24,16 @@ public struct BenchOptions: Sendable {
   public init() {}
 }
 
-/// The whole path in one process: a ``Station`` whose cable ends in libslirp, on a loop of its own.
+/// The whole path in one process, a ``Station`` and its cable, on a loop of its own; or the upper half of it, with the NIC in
+/// another process.
 public final class Bench {
   public let options: BenchOptions
   public let loop: EpollLoop
   public let tap: EventTap
   public let station: Station
-  private let slirp: SlirpWire
-  private let impairment: ImpairmentWire?
-  private let capture: CaptureWire?
-  private let wire: any Wire
+  /// Nil for a NIC in another process.
+  private let cable: Cable?
+  private let remote: RemoteFunction?
   private var dhcp: DHCPClient?
   public let resolver: Resolver
 
@@ -47,44 +47,26 @@ public final class Bench {
     if let sink = options.eventSink {
       EventPrinter(write: sink).attach(to: tap)
     }
-    var settings = options.slirp
-    settings.mtu = options.station.mtu
-    do throws(SlirpError) { slirp = try SlirpWire(on: loop, settings: settings) } catch { throw .slirp(error) }
-    slirp.tap = tap
-    var wire: any Wire = slirp
-    if let settings = options.impairment, !settings.isNone {
-      let middle = ImpairmentWire(wire, on: loop, settings: settings)
-      middle.tap = tap
-      impairment = middle
-      wire = middle
+    remote = try RemoteFunction(options, on: loop, tap: tap)
+    if let remote {
+      cable = nil
+      station = try Station(name: "bench", on: loop, tap: tap, options: options.station, driving: remote.function)
     } else {
-      impairment = nil
+      cable = try Cable(options.cable, mtu: options.station.mtu, name: "enp0s3f0", on: loop, tap: tap)
+      station = try Station(name: "bench", on: loop, tap: tap, options: options.station)
     }
-    if let path = options.capturePath {
-      do {
-        let middle = try CaptureWire(wire, on: loop, path: path, name: "enp0s3f0")
-        capture = middle
-        wire = middle
-      } catch {
-        throw .capture(path: path, reason: String(describing: error))
-      }
-    } else {
-      capture = nil
-    }
-    self.wire = wire
-    station = try Station(name: "bench", on: loop, tap: tap, options: options.station)
     resolver = Resolver(station.stack)
     resolver.configuration.servers = options.nameServers
   }
 
   /// Starts the driver and gives the interface its address.
   public func start() async throws(BenchError) {
-    try station.start(on: wire)
+    if let cable { try station.start(on: cable.wire) } else { try station.start() }
     try await station.waitForLink()
     if let address = options.address {
       try station.configure(address, gateway: options.gateway)
       if options.nameServers.isEmpty {
-        resolver.configuration.servers = [Endpoint(options.slirp.nameServer, ResolverConfiguration.port)]
+        resolver.configuration.servers = [Endpoint(options.cable.slirp.nameServer, ResolverConfiguration.port)]
       }
       return
     }
@@ -100,15 +82,22 @@ public final class Bench {
   public func stop() async throws(BenchError) {
     dhcp?.stop()
     await station.stop()
-    slirp.close()
-    do { try capture?.close() } catch {
-      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
-    }
+    await remote?.close()
+    try cable?.close()
   }
+
+  /// The host as the bench sees it.
+  public var host: IPv4Address { options.cable.slirp.host }
+
+  /// Why the NIC in another process is gone; nil while it is there.
+  public var failure: BenchError? { remote?.failure }
 
   /// Lets connections to a port of the host's loopback reach the bench.
   public func forward(_ forward: PortForward) throws(BenchError) {
-    do throws(SlirpError) { try slirp.add(forward) } catch { throw .slirp(error) }
+    guard let cable else {
+      throw .badOption(name: "port forward \(forward.hostPort)", reason: "the NIC's cable is in another process")
+    }
+    try cable.forward(forward)
   }
 
   /// The addresses of a host name or literal.
@@ -137,9 +126,8 @@ public final class Bench {
   /// What every layer has counted.
   public var report: PathReport {
     var report = PathReport(of: station)
-    report.add("wire: slirp", slirp.counters)
-    if let impairment { report.add("wire: impairment", impairment.counters) }
-    if let capture { report.add("wire: capture", capture.counters) }
+    remote?.add(to: &report)
+    cable?.add(to: &report)
     report.add("loop", loop.counters)
     return report
   }

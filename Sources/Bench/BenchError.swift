@@ -1,6 +1,8 @@
 import Machine
 import NICDrivers
 import PacketCapture
+import QEMU
+import VfioUser
 import Wires
 
 /// Why a bench could not be put together, or what ended it.
@@ -8,6 +10,8 @@ public enum BenchError: Error, CustomStringConvertible {
   case machine(MachineError)
   case driver(DriverError)
   case slirp(SlirpError)
+  case vfioUser(VfioUserError)
+  case qemu(QEMUError)
   case noController
   case noLink(String)
   case noAddress(String)
@@ -20,6 +24,8 @@ public enum BenchError: Error, CustomStringConvertible {
     case .machine(let error): "machine: \(error)"
     case .driver(let error): "driver: \(error)"
     case .slirp(let error): "slirp: \(error)"
+    case .vfioUser(let error): "vfio-user: \(error)"
+    case .qemu(let error): error.advice.map { "\(error); \($0)" } ?? error.description
     case .noController: "the bus scan found no network controller with a driver"
     case .noLink(let name): "\(name) has no link: nothing is at the other end of its wire"
     case .noAddress(let reason): "no address by DHCP: \(reason); give one with --address and --gateway"

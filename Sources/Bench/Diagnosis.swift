@@ -25,14 +25,14 @@ public struct Diagnosis {
 
   /// Pings the gateway of a bench that has started: system calls, stack, driver, bus, model and libslirp in one go.
   public static func tryPath(of bench: Bench) async throws -> Finding {
-    var plan = PingPlan(to: IPAddress(bench.options.slirp.host))
+    var plan = PingPlan(to: IPAddress(bench.host))
     plan.count = 1
     let report = try await bench.station.ping(plan) { _ in }
-    guard report.received == 1 else { return pathIsBroken("\(bench.options.slirp.host) does not answer a ping") }
+    guard report.received == 1 else { return pathIsBroken("\(bench.host) does not answer a ping") }
     let address = bench.station.interface.addresses.first?.description ?? "no address"
     return Finding(
       subject: "the path", state: .ok,
-      detail: "\(bench.station.driver.name) has \(address); \(bench.options.slirp.host) answers in "
+      detail: "\(bench.station.driver.name) has \(address); \(bench.host) answers in "
         + "\(report.replies[0].milliseconds) ms", advice: nil, isRequired: true)
   }
 

@@ -15,6 +15,9 @@ public struct PathReport: Sendable, Codable, Equatable {
 
   public private(set) var layers: [Layer] = []
 
+  /// A report without layers yet.
+  public init() {}
+
   /// The layers of one station, top down.
   public init(of station: Station) {
     let calls = station.system.counters.sorted { $0.key.rawValue < $1.key.rawValue }
@@ -30,8 +33,9 @@ public struct PathReport: Sendable, Codable, Equatable {
     add("ip", station.stack.ip.counters)
     add("interface \(station.interface.name)", station.interface.counters)
     add("driver e1000", station.driver.counters)
-    add("interrupts", station.machine.interrupts.counters)
-    add("model \(station.model.controller)", station.model.counters)
+    guard let board = station.board else { return }
+    add("interrupts", board.machine.interrupts.counters)
+    add("model \(board.model.controller)", board.model.counters)
   }
 
   /// Adds the fields of a counters struct: every integer in it, with the names of enclosing structs in front.

@@ -1,24 +1,20 @@
 import EventLoop
 import Events
-import IntelNIC
 import Link
 import LinuxABI
 import Machine
 import NICDrivers
-import NICModels
 import NetStack
 import Packets
 
-/// One computer: memory, PCI bus, NIC, driver, protocol stack and system-call layer, ready to be plugged into a wire.
+/// One computer: a NIC, its driver, protocol stack and system-call layer. The NIC is a model on a ``Board`` of this process,
+/// whose cable is plugged in here, or a function in another process, whose cable is there.
 public final class Station {
   /// What a station is made of.
   public struct Options: Sendable {
-    public var controller = IntelController.i82540EM
-    public var hardwareAddress = MACAddress(rawValue: 0x5254_0012_3456)
+    public var board = Board.Options()
     public var mtu = 1500
     public var driver = E1000Configuration()
-    public var model = Intel8254x.Options()
-    public var machine = Machine.Options()
     public var stack = StackConfiguration()
 
     public init() {}
@@ -27,60 +23,55 @@ public final class Station {
   public let name: String
   public let loop: any EventLoop
   public let tap: EventTap
-  public let machine: Machine
-  public let model: Intel8254x
+  /// The NIC's side, if it is in this process.
+  public let board: Board?
   public let driver: E1000Driver
   public let stack: NetworkStack
   public let interface: NetworkInterface
   public let system: SystemCalls
 
-  /// Builds the machine, plugs the NIC in, scans the bus as a kernel does, and probes the driver. The driver is started
-  /// by ``start(on:)``.
-  public init(
+  /// A station with a board of its own. The driver is started by ``start(on:)``.
+  public convenience init(
     name: String, on loop: any EventLoop, tap: EventTap, options: Options = Options()
+  ) throws(BenchError) {
+    let board = try Board(name, on: loop, tap: tap, options: options.board)
+    try self.init(name: name, on: loop, tap: tap, options: options, board: board, function: board.function)
+  }
+
+  /// A station whose NIC is in another process. The driver is started by ``start()``.
+  public convenience init(
+    name: String, on loop: any EventLoop, tap: EventTap, options: Options = Options(),
+    driving function: any FunctionHandle
+  ) throws(BenchError) {
+    try self.init(name: name, on: loop, tap: tap, options: options, board: nil, function: function)
+  }
+
+  private init(
+    name: String, on loop: any EventLoop, tap: EventTap, options: Options, board: Board?, function: any FunctionHandle
   ) throws(BenchError) {
     self.name = name
     self.loop = loop
     self.tap = tap
-    do throws(MachineError) {
-      machine = try Machine(on: loop, tap: tap, options: options.machine)
-      let registers = try machine.makeRegisterFile(byteCount: Intel8254xBAR.memoryByteCount)
-      model = try Intel8254x(
-        options.controller, address: options.hardwareAddress, loop: loop, tap: tap, registers: registers.window,
-        name: "\(name) \(options.controller)", options: options.model)
-      try machine.plug(
-        model, at: PCIAddress(bus: 0, device: 3, function: 0), name: options.controller.description,
-        registers: [Intel8254xBAR.memory: registers])
+    self.board = board
+    do throws(DriverError) {
+      driver = try DriverTable.standard.probe(function, on: loop, tap: tap, configuration: options.driver)
+      try driver.setMTU(options.mtu)
     } catch {
-      throw .machine(error)
+      throw .driver(error)
     }
-    driver = try Self.probe(machine, loop: loop, tap: tap, configuration: options.driver)
-    do throws(DriverError) { try driver.setMTU(options.mtu) } catch { throw .driver(error) }
     stack = NetworkStack(on: loop, tap: tap, configuration: options.stack)
     interface = stack.attach(driver)
     system = SystemCalls(stack: stack)
   }
 
-  /// Scans the bus and gives the first network controller to its driver.
-  private static func probe(
-    _ machine: Machine, loop: any EventLoop, tap: EventTap, configuration: E1000Configuration
-  ) throws(BenchError) -> E1000Driver {
-    let found = machine.enumerate()
-    let table = DriverTable.standard
-    for device in found.devices where table.entry(vendor: device.vendorID, device: device.deviceID) != nil {
-      guard let handle = machine.handle(at: device.address) else { continue }
-      do throws(DriverError) {
-        return try table.probe(handle, on: loop, tap: tap, configuration: configuration)
-      } catch {
-        throw .driver(error)
-      }
-    }
-    throw .noController
+  /// Plugs the NIC of the board into `wire` and starts the driver.
+  public func start(on wire: any Wire) throws(BenchError) {
+    board?.model.plug(into: wire)
+    try start()
   }
 
-  /// Plugs the NIC into `wire` and starts the driver.
-  public func start(on wire: any Wire) throws(BenchError) {
-    model.plug(into: wire)
+  /// Starts the driver.
+  public func start() throws(BenchError) {
     do throws(DriverError) { try driver.start() } catch { throw .driver(error) }
   }
 
@@ -115,6 +106,6 @@ public final class Station {
   public func stop() async {
     await system.closeAll()
     driver.stop()
-    model.plug(into: nil)
+    board?.model.plug(into: nil)
   }
 }

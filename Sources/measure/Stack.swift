@@ -25,9 +25,9 @@ struct Stack: ParsableCommand {
     var options = Station.Options()
     options.mtu = mtu
     options.driver.segmentation = segmentationOffload
-    options.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0001)
+    options.board.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0001)
     let sender = try Station(name: "sender", on: loop, tap: tap, options: options)
-    options.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0002)
+    options.board.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0002)
     let receiver = try Station(name: "receiver", on: loop, tap: tap, options: options)
     try sender.start(on: cable.a)
     try receiver.start(on: cable.b)

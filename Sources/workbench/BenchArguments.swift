@@ -2,7 +2,6 @@ import ArgumentParser
 import Bench
 import IntelNIC
 import Packets
-import Wires
 
 /// The options of every command that builds a bench.
 struct BenchArguments: ParsableArguments {
@@ -10,25 +9,14 @@ struct BenchArguments: ParsableArguments {
   var nic = "82540em"
 
   @Option(
-    help: ArgumentHelp("Where the NIC's cable ends: slirp (the host's network, without root).", valueName: "wire"))
-  var wire = "slirp"
-
-  @Option(help: ArgumentHelp("Largest IP datagram of a frame, 68 to 16110 bytes.", valueName: "bytes"))
-  var mtu = 1500
-
-  @Option(
     help: ArgumentHelp(
       """
-      Faults on the wire, e.g. loss=1%,delay=20ms±5ms,reorder=1%,duplicate=1%,corrupt=0.1%,rate=100mbit; one direction \
-      only with in. or out. in front.
-      """, valueName: "faults"))
-  var impair: String?
+      Where the NIC is: in-process, vfio-user:SOCKET (a workbench device, or another server), or qtest (QEMU's own e1000, in \
+      a QEMU started for it).
+      """, valueName: "attachment"))
+  var attach = "in-process"
 
-  @Option(help: ArgumentHelp("Write every frame to a pcapng file.", valueName: "file"))
-  var capture: String?
-
-  @Option(help: ArgumentHelp("Seed of all randomness.", valueName: "number"))
-  var seed: UInt64?
+  @OptionGroup var cable: CableArguments
 
   @Option(help: ArgumentHelp("Fixed address instead of DHCP, e.g. 10.0.2.15/24.", valueName: "address/bits"))
   var address: String?
@@ -49,35 +37,15 @@ struct BenchArguments: ParsableArguments {
   @Flag(help: "Leave checksums to the stack instead of the NIC.")
   var noChecksumOffload = false
 
-  @Flag(name: [.customShort("v"), .long], help: "Print every event of every layer, a line each, to standard error.")
-  var verbose = false
-
-  @Flag(help: "Print the result as JSON.")
-  var json = false
-
   /// The bench that the arguments describe.
   func options() throws -> BenchOptions {
     var options = BenchOptions()
-    switch nic.lowercased() {
-    case "82540em": options.station.controller = .i82540EM
-    case "82545em": options.station.controller = .i82545EM
-    default: throw CommandFailure.usage("--nic \(nic): not a NIC of this bench; try 82540em or 82545em")
-    }
-    guard wire == "slirp" else {
-      throw CommandFailure.usage("--wire \(wire): this command's bench ends in slirp; try --wire slirp")
-    }
-    guard (68...16110).contains(mtu) else {
-      throw CommandFailure.usage("--mtu \(mtu): not in 68...16110")
-    }
-    options.station.mtu = mtu
-    if let impair {
-      do { options.impairment = try ImpairmentSettings(impair) } catch {
-        throw CommandFailure.usage("--impair: \(error)")
-      }
-    }
-    options.capturePath = capture
-    options.seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-    options.station.machine.path = machine
+    options.station.board.controller = try Self.controller(nic)
+    options.station.mtu = cable.mtu
+    options.cable = try cable.options()
+    options.attachment = try attachment()
+    options.seed = cable.seedOrRandom
+    options.station.board.machine.path = machine
     options.station.driver.segmentation = !noSegmentationOffload
     options.station.driver.checksumOffload = !noChecksumOffload
     if let address {
@@ -99,7 +67,37 @@ struct BenchArguments: ParsableArguments {
       else { throw CommandFailure.usage("--dns \(text): write ADDRESS or ADDRESS:PORT") }
       return Endpoint(address, port)
     }
-    if verbose { options.eventSink = { Diagnostics.print($0) } }
+    options.eventSink = cable.eventSink
     return options
+  }
+
+  var json: Bool { cable.json }
+
+  private func attachment() throws -> Attachment {
+    let attachment: Attachment
+    switch attach {
+    case "in-process": return .inProcess
+    case "qtest": attachment = .qtest
+    case let text where text.hasPrefix("vfio-user:") && text.count > 10:
+      attachment = .vfioUser(path: String(text.dropFirst(10)))
+    default:
+      throw CommandFailure.usage("--attach \(attach): write in-process, vfio-user:SOCKET or qtest")
+    }
+    // The cable is not here.
+    let elsewhere =
+      cable.given.filter { attachment != .qtest || $0 != "--forward" } + (machine == nil ? [] : ["--machine"])
+    if let name = elsewhere.first {
+      throw CommandFailure.usage("\(name): the NIC and its cable are in another process; give it there")
+    }
+    return attachment
+  }
+
+  /// The controller that an option names.
+  static func controller(_ name: String) throws -> IntelController {
+    switch name.lowercased() {
+    case "82540em": .i82540EM
+    case "82545em": .i82545EM
+    default: throw CommandFailure.usage("--nic \(name): not a NIC of this bench; try 82540em or 82545em")
+    }
   }
 }

@@ -126,7 +126,7 @@ struct Fetch: ParsableCommand {
     let byteCount = try ByteSize.parse(size ?? "64MiB", option: "--size")
     let origin = try await OriginServer.start()
     let content = OriginContent(byteCount: byteCount)
-    let address = try HTTPAddress("http://\(bench.options.slirp.host):\(origin.port)/bytes/\(byteCount)")
+    let address = try HTTPAddress("http://\(bench.host):\(origin.port)/bytes/\(byteCount)")
     let result: Result<Void, any Error>
     do {
       try await fetch(address, plan, with: bench, expected: content.digest, showsPath: true)

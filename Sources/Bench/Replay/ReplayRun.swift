@@ -76,7 +76,7 @@ public final class ReplayRun {
     }
     do throws(BenchError) {
       var options = Station.Options()
-      options.hardwareAddress = settings.hardwareAddress
+      options.board.hardwareAddress = settings.hardwareAddress
       station = try Station(name: "station", on: loop, tap: tap, options: options)
     } catch {
       throw .station(error)

@@ -31,7 +31,7 @@ public struct ScenarioRun {
   private func run(_ fetch: ScenarioFetch) throws(BenchError) -> ScenarioOutcome {
     var options = BenchOptions()
     options.seed = fetch.seed
-    options.impairment = fetch.impairment
+    options.cable.impairment = fetch.impairment
     options.station.mtu = fetch.mtu
     options.station.driver.segmentation = fetch.segmentationOffload
     options.station.driver.checksumOffload = fetch.checksumOffload
@@ -76,7 +76,7 @@ public struct ScenarioRun {
       let url: String =
         switch fetch.source {
         case .url(let url): url
-        case .origin(let path): "http://\(bench.options.slirp.host):\(origin.port)\(path)"
+        case .origin(let path): "http://\(bench.host):\(origin.port)\(path)"
         }
       result = try await client.fetch(try HTTPAddress(url), into: sink, options: plan)
     } catch {

@@ -99,9 +99,9 @@ public final class Simulation {
       capture = nil
     }
     var options = plan.station
-    options.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0001)
+    options.board.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0001)
     client = try Station(name: "client", on: loop, tap: tap, options: options)
-    options.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0002)
+    options.board.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0002)
     server = try Station(name: "server", on: loop, tap: tap, options: options)
     try client.start(on: wire)
     try server.start(on: cable.b)
@@ -252,7 +252,7 @@ public final class Simulation {
     for station in [client, server] {
       guard station.stack.tcp.connections.isEmpty else { throw failure("\(station.name) still has connections") }
       guard station.system.openDescriptors.isEmpty else { throw failure("\(station.name) has open descriptors") }
-      let bytes = station.machine.allocator.counters.bytesInUse
+      let bytes = station.board?.machine.allocator.counters.bytesInUse ?? 0
       guard bytes == 0 else { throw failure("\(station.name) still holds \(bytes) bytes of DMA memory") }
     }
     guard faults.framesInFlight == 0 else { throw failure("\(faults.framesInFlight) frames are still on the wire") }

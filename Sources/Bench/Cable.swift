@@ -1,0 +1,104 @@
+import EventLoop
+import Events
+import Link
+import Wires
+
+/// The cable of a NIC: where it ends, and what sits on it between NIC and end (nearest the end first): impairment, capture.
+public final class Cable {
+  /// Where a cable ends.
+  public enum End: Sendable, Equatable {
+    /// In libslirp: the network of the host.
+    case slirp
+    /// In a plug that returns every frame.
+    case loopback
+  }
+
+  public struct Options: Sendable {
+    public var end = End.slirp
+    public var slirp = SlirpSettings()
+    public var impairment: ImpairmentSettings?
+    /// A pcapng file that gets every frame between NIC and impairment.
+    public var capturePath: String?
+
+    public init() {}
+  }
+
+  /// The NIC's end.
+  public let wire: any Wire
+  private let options: Options
+  private let slirp: SlirpWire?
+  private let plug: LoopbackPlug?
+  private let impairment: ImpairmentWire?
+  private let capture: CaptureWire?
+
+  /// A cable for a NIC called `name` in captures, with datagrams of at most `mtu` bytes.
+  public convenience init(
+    _ options: Options, mtu: Int, name: String, on loop: EpollLoop, tap: EventTap
+  ) throws(BenchError) {
+    switch options.end {
+    case .slirp:
+      var settings = options.slirp
+      settings.mtu = mtu
+      let slirp: SlirpWire
+      do throws(SlirpError) { slirp = try SlirpWire(on: loop, settings: settings) } catch { throw .slirp(error) }
+      slirp.tap = tap
+      try self.init(options, to: slirp, name: name, on: loop, tap: tap)
+    case .loopback:
+      try self.init(options, to: LoopbackPlug(on: loop), name: name, on: loop, tap: tap)
+    }
+  }
+
+  /// A cable that ends in `end`, whatever the options say of it.
+  public init(
+    _ options: Options, to end: any Wire, name: String, on loop: any EventLoop, tap: EventTap
+  ) throws(BenchError) {
+    self.options = options
+    slirp = end as? SlirpWire
+    plug = end as? LoopbackPlug
+    var wire = end
+    if let settings = options.impairment, !settings.isNone {
+      let middle = ImpairmentWire(wire, on: loop, settings: settings)
+      middle.tap = tap
+      impairment = middle
+      wire = middle
+    } else {
+      impairment = nil
+    }
+    if let path = options.capturePath {
+      do {
+        let middle = try CaptureWire(wire, on: loop, path: path, name: name)
+        capture = middle
+        wire = middle
+      } catch {
+        throw .capture(path: path, reason: String(describing: error))
+      }
+    } else {
+      capture = nil
+    }
+    self.wire = wire
+  }
+
+  /// Lets connections to a port of the host's loopback reach the NIC's side.
+  public func forward(_ forward: PortForward) throws(BenchError) {
+    guard let slirp else {
+      throw .badOption(name: "port forward \(forward.hostPort)", reason: "the cable does not end in slirp")
+    }
+    do throws(SlirpError) { try slirp.add(forward) } catch { throw .slirp(error) }
+  }
+
+  /// Ends the network at the end, and flushes the capture.
+  public func close() throws(BenchError) {
+    slirp?.close()
+    do { try capture?.close() } catch {
+      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
+    }
+  }
+
+  /// Adds what is on the cable to a report.
+  public func add(to report: inout PathReport) {
+    if let slirp { report.add("wire: slirp", slirp.counters) }
+    if let plug { report.add("wire: loopback", plug.counters) }
+    if let impairment { report.add("wire: impairment", impairment.counters) }
+    if let capture { report.add("wire: capture", capture.counters) }
+  }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Bench
+import Foundation
+import Packets
+
+/// The options of the commands that serve a NIC to a QEMU.
+struct DeviceArguments: ParsableArguments {
+  @Option(help: ArgumentHelp("The NIC: 82540em or 82545em.", valueName: "model"))
+  var nic = "82540em"
+
+  @Option(help: ArgumentHelp("MAC address in the NIC's EEPROM; further NICs count up.", valueName: "address"))
+  var mac = "52:54:00:12:34:56"
+
+  @Option(help: ArgumentHelp("An option ROM for the guest's firmware, to boot from the network.", valueName: "file"))
+  var rom: String?
+
+  @OptionGroup var cable: CableArguments
+
+  func options(sockets: [String]) throws -> DeviceHost.Options {
+    var options = DeviceHost.Options()
+    options.controller = try BenchArguments.controller(nic)
+    guard let address = MACAddress(mac), address.rawValue != 0, !address.isGroup else {
+      throw CommandFailure.usage("--mac \(mac): write the address of one station, e.g. 52:54:00:12:34:56")
+    }
+    options.hardwareAddress = address
+    options.sockets = sockets
+    options.mtu = cable.mtu
+    options.cable = try cable.options()
+    if let rom {
+      do { options.expansionROM = [UInt8](try Data(contentsOf: URL(fileURLWithPath: rom))) } catch {
+        throw CommandFailure("--rom \(rom): \(error.localizedDescription)", code: 66)
+      }
+    }
+    options.seed = cable.seedOrRandom
+    options.eventSink = cable.eventSink
+    return options
+  }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Bench
+import EventLoop
+import QEMU
+
+struct QEMUCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "qemu",
+    abstract: "A QEMU with the NIC in its machine.",
+    discussion: """
+      Finds a QEMU that has vfio-user-pci (10.1 or newer; WIREBENCH_QEMU, PATH, then the one of make qemu), starts it with \
+      the NIC and with guest memory that can be shared, and passes everything behind -- on to it. When QEMU ends the NIC \
+      ends, and the other way round.
+
+      EXAMPLES
+        workbench qemu -- -nographic -m 512M disk.img
+        workbench qemu --forward 2222:22 --capture guest.pcapng -- -m 1G -cdrom install.iso
+        workbench qemu --rom pxe-e1000.rom --tftp boot --boot-file boot.ipxe -- -nographic
+      """)
+
+  @OptionGroup var device: DeviceArguments
+
+  @Flag(help: "Print QEMU's command line and end.")
+  var dryRun = false
+
+  @Argument(parsing: .postTerminator, help: "Arguments for QEMU.")
+  var arguments: [String] = []
+
+  func run() throws {
+    do throws(QEMUError) { try start() } catch { throw CommandFailure(BenchError.qemu(error).description) }
+  }
+
+  private func start() throws(QEMUError) {
+    let installation = try QEMUInstallation.find(requiring: [QEMUInstallation.vfioUserDevice])
+    let folder = try PrivateFolder()
+    let socket = folder.file("nic.sock")
+    let line = try GuestArguments(arguments, sockets: [socket]).all
+    if dryRun {
+      return Output.line(([installation.path] + line).map(shellQuoted).joined(separator: " "))
+    }
+    var outcome: QEMUProcess.Outcome?
+    let isPlain = !device.cable.json
+    do {
+      try DeviceRun(device.options(sockets: [socket])).run { host in
+        let process = try QEMUProcess(installation.path, line, streams: .inherited, keeping: folder, on: host.loop)
+        outcome = await process.waitForEnd()
+        if outcome == nil { outcome = await process.end() }
+      } ending: { host in
+        if isPlain { Diagnostics.print(host.report.text) } else { try Output.json(host.report) }
+      }
+    } catch let error as QEMUError {
+      throw error
+    } catch let failure as CommandFailure {
+      failure.report()
+      QEMUCommand.exit(withCode: failure.code)
+    } catch {
+      throw .badOption(String(describing: error))
+    }
+    if let outcome, outcome != .exited(0) { throw .ended(outcome, diagnostics: "") }
+  }
+}
+
+/// `text` as a shell takes it for one word.
+private func shellQuoted(_ text: String) -> String {
+  let plain = text.utf8.allSatisfy { byte in
+    byte > 127 || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+      || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_=+,./:@%".utf8.contains(byte)
+  }
+  return plain && !text.isEmpty
+    ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+}
