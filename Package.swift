@@ -42,6 +42,8 @@ let modules: [Target] = [
     imports: ["CLinux", "CSlirp", "Memory", "EventLoop", "Events", "Link", "Packets", "PacketCapture"],
     settings: settings),
   module("NetStack", imports: ["Memory", "EventLoop", "Events", "Link", "Packets"]),
+  module(
+    "QEMU", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
   module("Sockets", imports: ["NetStack", "EventLoop", "Events", "Packets"], settings: settings),
   module("LinuxABI", imports: ["Sockets", "EventLoop", "Events", "Packets"], settings: settings),
   module(
@@ -89,6 +91,11 @@ let testTargets: [Target] = [
   tests("PacketCaptureTests", imports: ["PacketCapture", "Packets"]),
   tests(
     "WiresTests", imports: ["Wires", "PacketCapture", "EventLoop", "Events", "Link", "Memory", "Packets"]),
+  tests(
+    "QEMUTests",
+    imports: [
+      "QEMU", "NICDrivers", "Sockets", "NetStack", "Machine", "Memory", "EventLoop", "Events", "Link", "Packets",
+    ]),
   tests("NetStackTests", imports: ["NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),
   tests("SocketsTests", imports: ["Sockets", "NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),
   tests(

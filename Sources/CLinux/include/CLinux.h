@@ -2,6 +2,7 @@
 // both see must look the same to both.
 #ifndef WIREBENCH_CLINUX_H
 #define WIREBENCH_CLINUX_H
+#include "CLinuxProcess.h"
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

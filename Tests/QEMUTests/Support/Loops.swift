@@ -1,0 +1,52 @@
+import EventLoop
+import Foundation
+import Glibc
+import QEMU
+
+/// Whether there is a QEMU to test with, asked once.
+enum RealQEMU {
+  static let result = Result { try QEMUInstallation.find(requiring: ["e1000"]) }
+
+  static var isThere: Bool { (try? result.get()) != nil }
+
+  /// Why the tests are skipped where there is none.
+  static let reason = "needs a QEMU with e1000: \(QEMUInstallation.advice)"
+}
+
+/// Runs `body` with a real loop on a thread of its own, as long as `limit` at most: the thread that starts a QEMU must be
+/// there until it ends.
+func onLoop(
+  limit: TimeSpan = .seconds(30), _ body: @escaping @Sendable (EpollLoop) async throws -> Void
+) async throws {
+  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    let thread = Thread {
+      continuation.resume(
+        with: Result {
+          let loop = try EpollLoop(seed: 1)
+          try loop.run { try await loop.withTimeLimit(limit) { try await body(loop) } }
+        })
+    }
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+}
+
+/// Suspends until `condition` holds; false if it does not within `limit`. For what nothing announces.
+func eventually(
+  on loop: EpollLoop, within limit: TimeSpan = .seconds(10), _ condition: () -> Bool
+) async throws -> Bool {
+  let deadline = loop.now + limit
+  while !condition() {
+    if loop.now >= deadline { return false }
+    try await loop.sleep(for: .milliseconds(1))
+  }
+  return true
+}
+
+/// True while a process of that number is there, zombies aside.
+func isAlive(_ pid: pid_t) -> Bool {
+  guard let status = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+    let end = status.lastIndex(of: ")")
+  else { return false }
+  return !status[end...].dropFirst(2).hasPrefix("Z")
+}
