@@ -19,6 +19,11 @@ public enum EEPROMLayout {
   public static let vendorID = 0x0E
   public static let initializationControl2 = 0x0F
   public static let powerManagement = 0x22
+  /// Bit 10 of this word: WUC.APME after power-up.
+  public static let initializationControl3 = 0x24
+
+  /// The part loads its registers only if bits 14 and 15 of initialization control 1 hold 01 (manual section 5.6.8).
+  public static func hasSignature(_ words: [UInt16]) -> Bool { words[initializationControl1] >> 14 == 1 }
 
   /// The words of an EEPROM that holds `address`, with the right checksum.
   public static func image(
@@ -31,7 +36,7 @@ public enum EEPROMLayout {
     image[compatibility] = 0x0000
     image[partNumberHigh] = 0x3000
     image[partNumberLow] = 0x1000
-    image[initializationControl1] = 0x6400
+    image[initializationControl1] = 0x6400  // signature 01
     image[subsystemID] = 0x001E
     image[subsystemVendorID] = IntelPCI.vendor
     image[deviceID] = controller.rawValue

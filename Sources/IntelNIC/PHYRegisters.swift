@@ -60,6 +60,16 @@ public struct PHYStatus: OptionSet, Sendable {
   public static let abilities = PHYStatus(rawValue: 0x7949)
 }
 
+/// Registers 18 (PINTE) and 19 (PINTS): what may interrupt, and what happened.
+public struct PHYInterrupts: OptionSet, Sendable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+  public static let linkStatus = PHYInterrupts(rawValue: 1 << 10)
+  public static let negotiationComplete = PHYInterrupts(rawValue: 1 << 11)
+  public static let duplex = PHYInterrupts(rawValue: 1 << 13)
+  public static let speed = PHYInterrupts(rawValue: 1 << 14)
+}
+
 /// Register 17 (PSSTAT).
 public struct PHYSpecificStatus: OptionSet, Sendable {
   public let rawValue: UInt16

@@ -8,12 +8,15 @@ struct Registers: ParsableCommand {
     abstract: "The NIC's registers, decoded field by field.",
     discussion: """
       Without --of a bench is built and its NIC shown after the driver has started. With --of the registers of a running \
-      bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice.
+      bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice. With \
+      --reference the register table itself is printed as Markdown (or JSON): offsets, names, manual sections, reset \
+      values, masks, behaviour and fields of the 82540EM and 82545EM.
 
       EXAMPLES
         workbench registers
         workbench registers ICR RCTL --of $(pgrep -n workbench)
         workbench registers --all --json
+        workbench registers --reference >registers.md
       """)
 
   @Argument(help: "Abbreviations of the registers to show, e.g. CTRL RAL0; default: all that are not zero.")
@@ -25,11 +28,15 @@ struct Registers: ParsableCommand {
   @Flag(help: "Show registers that are zero too.")
   var all = false
 
+  @Flag(help: "Describe the registers instead of reading them.")
+  var reference = false
+
   @OptionGroup var bench: BenchArguments
 
   func run() throws {
     let table = RegisterTable.family8254x
     let wanted = Set(names.map { $0.uppercased() })
+    if reference { return try describe(table, wanted) }
     let functions = try MachineView(of: of, bench).read { image in
       image.devices.compactMap { device -> RegisterDump? in
         guard device.vendorID == IntelPCI.vendor,
@@ -44,6 +51,60 @@ struct Registers: ParsableCommand {
       throw CommandFailure.usage("\(name): the NIC has no such register; workbench registers --all lists them")
     }
     if bench.json { try Output.json(functions) } else { Output.line(functions.map(\.text).joined(separator: "\n\n")) }
+  }
+}
+
+extension Registers {
+  private func describe(_ table: RegisterTable, _ wanted: Set<String>) throws {
+    guard of == nil else { throw CommandFailure.usage("--reference reads no bench: leave --of out") }
+    for name in wanted where table.row(named: name) == nil {
+      throw CommandFailure.usage("\(name): there is no such register; workbench registers --reference lists them")
+    }
+    if bench.json {
+      try Output.json(
+        table.rows.filter { wanted.isEmpty || wanted.contains($0.abbreviation) }.map(RegisterReference.init))
+    } else {
+      print(table.reference(title: "Registers of the 82540EM and 82545EM", only: wanted), terminator: "")
+    }
+  }
+}
+
+/// One row of the register table.
+private struct RegisterReference: Encodable {
+  struct Field: Encodable {
+    let name: String
+    let low: Int
+    let width: Int
+  }
+
+  let offset: Int
+  let name: String
+  let fullName: String
+  let section: String
+  let count: Int
+  let stride: Int
+  let reset: UInt32
+  let readable: UInt32
+  let writable: UInt32
+  let writeOneToClear: UInt32
+  let clearOnRead: UInt32
+  let behaviour: String
+  let fields: [Field]
+
+  init(_ row: RegisterDescription) {
+    offset = row.offset
+    name = row.abbreviation
+    fullName = row.name
+    section = row.section
+    count = row.count
+    stride = row.stride
+    reset = row.reset
+    readable = row.readable
+    writable = row.writable
+    writeOneToClear = row.writeOneToClear
+    clearOnRead = row.clearOnRead
+    behaviour = row.behaviour.summary
+    fields = row.fields.map { Field(name: $0.name, low: $0.low, width: $0.width) }
   }
 }
 

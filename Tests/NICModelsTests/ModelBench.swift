@@ -37,10 +37,13 @@ final class BareSlot: FunctionSlot {
   let dma = DMASpace()
   private(set) var pin = false
   private(set) var assertions = 0
+  /// Called inside of the device's call, as an interrupt handler would be.
+  var pinChanged: ((Bool) -> Void)?
 
   func setInterruptPin(_ asserted: Bool) {
     if asserted, !pin { assertions += 1 }
     pin = asserted
+    pinChanged?(asserted)
   }
 }
 

@@ -28,6 +28,11 @@
   /// SRPD: small receive packet detected
   public static var smallReceivePacket: Self { @inlinable get { Self(rawValue: 1 << 16) } }
 
-  /// Every cause that exists.
-  public static var all: Self { @inlinable get { Self(rawValue: 0x0001_F6DF) } }
+  /// GPI_SDP6, GPI_SDP7: software definable pins
+  public static var pin6: Self { @inlinable get { Self(rawValue: 1 << 13) } }
+  public static var pin7: Self { @inlinable get { Self(rawValue: 1 << 14) } }
+
+  /// Every bit that the registers hold: bits 0...16. The device never raises the reserved ones among them (5, 8 and 11),
+  /// but ICS sets and IMS enables them like any other; Linux's `ethtool -t` tries 5 and 8.
+  public static var all: Self { @inlinable get { Self(rawValue: 0x0001_FFFF) } }
 }

@@ -17,7 +17,8 @@ extension RegisterTable {
     BitField("ARP", 5), BitField("IPV4", 6), BitField("IPV6", 7),
   ]
 
-  /// Wake-up registers (manual section 13.6).
+  /// Wake-up registers (manual section 13.6), and management control, which has no manual section: drivers turn the
+  /// management processor's filters off in it. There is no such processor here.
   static let wakeUpRows: [RegisterDescription] = [
     RegisterDescription(
       Register.wakeUpControl, "WUC", "Wake Up Control", "13.6.1", readable: 0x1F, writable: 0x0B, writeOneToClear: 0x04,
@@ -39,9 +40,19 @@ extension RegisterTable {
       Register.ipv4AddressTable, "IP4AT", "IPv4 Address Table", "13.6.5", count: 4, stride: 8),
     RegisterDescription(Register.ipv6AddressTable, "IP6AT", "IPv6 Address Table", "13.6.6", count: 4),
     RegisterDescription(
-      Register.wakeUpPacketLength, "WUPL", "Wake Up Packet Length", "13.6.7", readable: 0x0FFF, writable: 0),
+      Register.managementControl, "MANC", "Management Control", "TCO application notes", readable: 0x00FE_FF07,
+      writable: 0x00FE_FF00,
+      fields: [
+        BitField("SMBUS_EN", 0), BitField("ASF_EN", 1), BitField("R_ON_FORCE", 2), BitField("RMCP_EN", 8),
+        BitField("0298_EN", 9), BitField("IPV4_EN", 10), BitField("IPV6_EN", 11), BitField("SNAP_EN", 12),
+        BitField("ARP_EN", 13), BitField("NEIGHBOR_EN", 14), BitField("ARP_RES_EN", 15), BitField("RCV_TCO_EN", 17),
+        BitField("REPORT_STATUS", 18), BitField("RCV_ALL", 19), BitField("EN_MAC_ADDR_FILTER", 20),
+        BitField("EN_MNG2HOST", 21), BitField("EN_IP_ADDR_FILTER", 22), BitField("EN_XSUM_FILTER", 23),
+      ]),
     RegisterDescription(
-      Register.wakeUpPacketMemory, "WUPM", "Wake Up Packet Memory", "13.6.8", writable: 0, count: 32),
+      Register.wakeUpPacketLength, "WUPL", "Wake Up Packet Length", "13.6.7", readable: 0x0FFF, writable: 0x0FFF,
+      fields: [BitField("LEN", 0, 12)]),
+    RegisterDescription(Register.wakeUpPacketMemory, "WUPM", "Wake Up Packet Memory", "13.6.8", count: 32),
     RegisterDescription(
       Register.flexibleFilterLength, "FFLT", "Flexible Filter Length Table", "13.6.9", readable: 0x7FF,
       writable: 0x7FF, count: 4, stride: 8),

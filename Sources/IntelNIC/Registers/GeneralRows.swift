@@ -83,7 +83,8 @@ extension RegisterTable {
       }),
     RegisterDescription(
       Register.packetBufferAllocation, "PBA", "Packet Buffer Allocation", "13.4.16", reset: 0x0010_0030,
-      readable: 0x003F_003F, writable: 0x0000_003F, fields: [BitField("RXA", 0, 6), BitField("TXA", 16, 6)]),
+      readable: 0x007F_007F, writable: 0x0000_007F, .packetBufferAllocation,
+      fields: [BitField("RXA", 0, 7), BitField("TXA", 16, 7)]),
     RegisterDescription(
       Register.flowControlThresholdLow, "FCRTL", "Flow Control Receive Threshold Low", "13.4.23",
       readable: 0x8000_FFF8, writable: 0x8000_FFF8, fields: [BitField("RTL", 3, 13), BitField("XONE", 31)]),

@@ -17,6 +17,43 @@ public enum RegisterBehaviour: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case wakeControl, wakeStatus
   /// The window on the packet buffer memory.
   case packetBuffer
+  /// PBA: the transmit side's part follows the receive side's.
+  case packetBufferAllocation
+
+  /// What an access does besides reading and writing the bits that the masks name, for people.
+  public var summary: String {
+    switch self {
+    case .storage: "storage"
+    case .control: "resets MAC or PHY; link, speed, duplex, flow control, VLAN mode"
+    case .status: "shows link, speed, duplex and pause"
+    case .extendedControl: "reloads from the EEPROM"
+    case .eepromControl: "drives the pins of the Microwire EEPROM"
+    case .eepromRead: "reads a word of the EEPROM"
+    case .mdiControl: "reads or writes a register of the PHY"
+    case .interruptCause: "a read clears all causes, a write of 1 clears one"
+    case .interruptCauseSet: "sets causes; reads 0"
+    case .interruptMaskSet: "a write of 1 enables a cause"
+    case .interruptMaskClear: "a write of 1 disables a cause; reads 0"
+    case .interruptThrottle: "least distance of two interrupts, in units of 256 ns"
+    case .receiveControl: "starts and stops the receiver; filters, buffer size, loopback"
+    case .receiveBase, .receiveHead: "the receive ring"
+    case .receiveTail: "gives descriptors to the receiver"
+    case .receiveDelay: "delays RXT0 from the last frame on, in units of 1.024 us; FPD ends the delay"
+    case .receiveAbsoluteDelay: "delays RXT0 from the first frame on, in units of 1.024 us"
+    case .receiveChecksum: "which checksums of received frames are checked"
+    case .transmitControl: "starts and stops the transmitter; SWXOFF sends a pause frame"
+    case .transmitBase, .transmitHead: "the transmit ring"
+    case .transmitTail: "gives descriptors to the transmitter"
+    case .addressFilter: "address filter"
+    case .counter: "counts to all ones; a read clears it"
+    case .counterLow: "low half of a 64-bit count"
+    case .counterHigh: "high half of a 64-bit count; a read clears both"
+    case .wakeControl: "power management events; PME bits as in configuration space"
+    case .wakeStatus: "what woke the system; a write of 1 clears"
+    case .packetBuffer: "window on the packet buffer memory"
+    case .packetBufferAllocation: "TXA is what RXA leaves of 64 KiB"
+    }
+  }
 }
 
 /// One row of a controller's register table: a register, or an array of equal registers.

@@ -120,6 +120,8 @@ public enum Register {
   public static let wakeUpFilterControl = 0x5808
   /// WUS
   public static let wakeUpStatus = 0x5810
+  /// MANC
+  public static let managementControl = 0x5820
   /// IPAV
   public static let ipAddressValid = 0x5838
   /// IP4AT: 4 entries, 8 bytes apart

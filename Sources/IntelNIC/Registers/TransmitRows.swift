@@ -2,11 +2,11 @@ extension RegisterTable {
   /// Transmit registers (manual sections 13.4.33 to 13.4.45).
   static let transmitRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.transmitControl, "TCTL", "Transmit Control", "13.4.33", readable: 0x03FF_FFFA, writable: 0x03FF_FFFA,
+      Register.transmitControl, "TCTL", "Transmit Control", "13.4.33", readable: 0x017F_FFFA, writable: 0x017F_FFFA,
       .transmitControl,
       fields: [
         BitField("EN", 1), BitField("PSP", 3), BitField("CT", 4, 8), BitField("COLD", 12, 10), BitField("SWXOFF", 22),
-        BitField("PBE", 23), BitField("RTLC", 24), BitField("NRTU", 25),
+        BitField("RTLC", 24),
       ]),
     RegisterDescription(
       Register.transmitInterPacketGap, "TIPG", "Transmit Inter Packet Gap", "13.4.34", reset: 0x0060_2008,

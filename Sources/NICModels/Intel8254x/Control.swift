@@ -35,14 +35,16 @@ extension Intel8254x {
   }
 
   /// Every register to its reset value. The PHY, its link and the wake-up registers survive a reset by CTRL.RST; a bus
-  /// reset spares nothing (section 14.2).
+  /// reset spares only the frame that woke the system (sections 14.2, 13.6.7, 13.6.8).
   func loadReset(bus: Bool) {
     count.resets &+= 1
     timers?.cancelModeration()
+    isReportDelayed = false
     assembly.abandon()
+    transmitGeneration &+= 1
     isStalled = false
     isPaused = false
-    for row in dispatch.table.rows where bus || !Self.survivesDeviceReset(row) {
+    for row in dispatch.table.rows where !Self.survives(row, bus: bus) {
       for offset in row.offsets { store(row.reset, offset) }
     }
     var control = EEPROMControl(rawValue: load(Register.eepromControl))
@@ -51,6 +53,7 @@ extension Intel8254x {
     store(control.rawValue, Register.eepromControl)
     eeprom.deselect()
     loadAddress()
+    if bus { loadAdvancedPowerManagement() }
     lastInterrupt = Instant(nanoseconds: .min / 2)
     updateInterruptPin()
     if bus {
@@ -62,14 +65,20 @@ extension Intel8254x {
     updateStatus()
   }
 
-  /// Wake-up registers stand on auxiliary power; the packet buffer and the filter tables are memories without reset.
-  private static func survivesDeviceReset(_ row: RegisterDescription) -> Bool {
-    row.section.hasPrefix("13.6.") || row.behaviour == .packetBuffer
+  /// Wake-up registers stand on auxiliary power; the packet buffer is a memory without reset.
+  private static func survives(_ row: RegisterDescription, bus: Bool) -> Bool {
+    if row.offset == Register.wakeUpPacketLength || row.offset == Register.wakeUpPacketMemory { return true }
+    return !bus && (row.section.hasPrefix("13.6.") || row.behaviour == .packetBuffer)
   }
 
-  /// RAL0 and RAH0 from words 0...2 of the EEPROM, valid if its signature and checksum are right (section 5.6).
+  /// RAL0 and RAH0 from words 0...2 of the EEPROM, if it has its signature (section 5.6); else no address is valid.
   func loadAddress() {
     let words = eeprom.words
+    guard EEPROMLayout.hasSignature(words) else {
+      store(0, Register.receiveAddressLow)
+      store(0, Register.receiveAddressHigh)
+      return
+    }
     store(UInt32(words[0]) | UInt32(words[1]) << 16, Register.receiveAddressLow)
     var high = ReceiveAddressHigh()
     high.address = UInt32(words[2])
@@ -91,6 +100,7 @@ extension Intel8254x {
     status.bus66MHz = true
     store(status.rawValue, Register.deviceStatus)
     renewReceiveSettings()
+    if phy.noteEvents() { raise(.phy) }
     guard status.linkUp != old.linkUp else { return }
     if tap.isOn {
       tap.emit(

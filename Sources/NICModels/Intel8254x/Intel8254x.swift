@@ -69,6 +69,11 @@ public final class Intel8254x: PCIFunction, WirePort {
 
   // Transmit side.
   var isTransmitting = false
+  /// Another number whenever the ring was set up anew or the device reset, which a guest may do from inside of a
+  /// callback of the wire or the interrupt line: what is under way for the old ring ends.
+  var transmitGeneration = 0
+  /// TIDV or TADV runs.
+  var isReportDelayed = false
   /// The wire refused a frame; ``wireIsReady()`` continues.
   var isStalled = false
   /// The wire said that it is ready while a frame was being given to it.

@@ -80,20 +80,29 @@ extension Intel8254x {
 
   // MARK: Transmit delay (TIDV, TADV)
 
-  /// A descriptor with RS and IDE was written back: TXDW when none followed for TIDV, or TADV after the first one.
-  func armTransmitDelay() {
+  /// A descriptor with RS and IDE was written back: TXDW when none followed for TIDV, or TADV after the first one. False:
+  /// TIDV is 0 (which is not allowed), TXDW comes at once.
+  func armTransmitDelay() -> Bool {
     let delay = load(Register.transmitDelayTimer)
-    guard delay != 0, let timers else { return raise(.transmitWrittenBack) }
+    guard delay != 0, let timers else { return false }
+    isReportDelayed = true
     timers.transmitPacket.arm(at: loop.now + .nanoseconds(Int(delay) * InterruptDelay.unitNanoseconds))
     let absolute = load(Register.transmitAbsoluteDelay)
     if absolute != 0, !timers.transmitAbsolute.isArmed {
       timers.transmitAbsolute.arm(at: loop.now + .nanoseconds(Int(absolute) * InterruptDelay.unitNanoseconds))
     }
+    return true
   }
 
   func transmitDelayExpired() {
+    endTransmitDelay()
+    raise(.transmitWrittenBack)
+  }
+
+  /// TXDW has been reported: what the timers were to report is reported with it (section 13.4.44).
+  func endTransmitDelay() {
+    isReportDelayed = false
     timers?.transmitPacket.cancel()
     timers?.transmitAbsolute.cancel()
-    raise(.transmitWrittenBack)
   }
 }

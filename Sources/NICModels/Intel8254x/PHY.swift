@@ -10,6 +10,8 @@ struct PHY {
   private(set) var isSettled = false
   /// The link was down since register 1 was read last.
   private var wasDown = true
+  /// The link as ``noteEvents()`` saw it last.
+  private var noted = (isUp: false, speed: 0 as UInt32, isFullDuplex: false)
 
   /// What the partner advertises: 10 and 100 Mbit/s, both duplexes, pause.
   private static let partner: UInt16 = 0x45E1
@@ -28,6 +30,7 @@ struct PHY {
     self[PHYRegister.extendedStatus] = 0x3000
     self[PHYRegister.specificControl] = 0x0068
     self[PHYRegister.extendedSpecificControl] = 0x0D60
+    noted.isUp = false
     takeDown()
   }
 
@@ -51,6 +54,23 @@ struct PHY {
   }
 
   mutating func settle() { isSettled = true }
+
+  /// Notes in register 19 how the link changed since the last call; true if register 18 asks for an interrupt.
+  mutating func noteEvents() -> Bool {
+    let isUp = isLinkUp
+    guard isUp != noted.isUp else { return false }
+    noted.isUp = isUp
+    var events: PHYInterrupts = .linkStatus
+    if isUp {
+      if control.contains(.negotiate), !isLoopback { events.insert(.negotiationComplete) }
+      if speed != noted.speed { events.insert(.speed) }
+      if isFullDuplex != noted.isFullDuplex { events.insert(.duplex) }
+      noted.speed = speed
+      noted.isFullDuplex = isFullDuplex
+    }
+    self[PHYRegister.interruptStatus] |= events.rawValue
+    return self[PHYRegister.interruptStatus] & self[PHYRegister.interruptEnable] != 0
+  }
 
   /// The best of what both ends can: speed as in STATUS.SPEED, and duplex (IEEE 802.3 28B.3).
   private var commonAbility: (speed: UInt32, fullDuplex: Bool)? {

@@ -55,7 +55,7 @@ extension Intel8254x {
       let window = dma.resolve(
         registers.load(Register.receiveBaseLow, as: UInt64.self), ring.entries &* ReceiveDescriptor.byteCount, .write)
     else { return }
-    let address = ring.window.load(ring.head &* ReceiveDescriptor.byteCount, as: UInt64.self)
+    let address = window.load(ring.head &* ReceiveDescriptor.byteCount, as: UInt64.self)
     guard let reach = dma.reach(address) else { return }
     receiveCursor.ring = window
     receiveCursor.reach = reach

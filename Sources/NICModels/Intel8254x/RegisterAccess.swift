@@ -148,8 +148,9 @@ extension Intel8254x {
     let new = (old & ~entry.writable | value & entry.writable) & ~(value & entry.writeOneToClear)
     switch entry.behaviour {
     case .storage, .receiveChecksum, .packetBuffer, .addressFilter, .receiveAbsoluteDelay:
-      store(offset == Register.packetBufferAllocation ? Self.packetBufferSplit(new) : new, offset)
+      store(new, offset)
       renewReceiveSettings()
+    case .packetBufferAllocation: store(Self.packetBufferSplit(new), offset)
     case .control: writeControl(new, changed: new ^ old)
     case .extendedControl: writeExtendedControl(new)
     case .eepromControl: writeEEPROMControl(new)
@@ -175,6 +176,7 @@ extension Intel8254x {
       store(new, offset)
       // A ring that is set up anew does not continue a frame of the old one.
       assembly.abandon()
+      transmitGeneration &+= 1
     case .wakeControl: writeWakeUpControl(new)
     case .wakeStatus: store(old & ~value, offset)
     case .status, .counter, .counterLow, .counterHigh: break
@@ -185,7 +187,7 @@ extension Intel8254x {
 
   /// PBA: the transmit side gets what the receive side leaves of 64 KiB (section 13.4.16).
   private static func packetBufferSplit(_ value: UInt32) -> UInt32 {
-    let receive = value & 0x3F
-    return receive | (64 &- receive) << 16 & 0x003F_0000
+    let receive = value & 0x7F
+    return receive | (64 &- receive) << 16 & 0x007F_0000
   }
 }

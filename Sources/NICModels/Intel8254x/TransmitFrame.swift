@@ -24,8 +24,9 @@ extension Intel8254x {
     } else {
       begin(descriptor)
     }
+    let generation = transmitGeneration
     if !gather(descriptor, &batch) || !finish(descriptor, &batch) {
-      assembly.isResuming = true
+      assembly.isResuming = transmitGeneration == generation
       return false
     }
     assembly.taken = 0

@@ -33,8 +33,10 @@ extension Intel8254x {
     let dma = dma
     let base = registers.load(Register.transmitBaseLow, as: UInt64.self)
     guard let ring = dma.resolve(base, byteCount, .write) else { return refuse(.dmaRefused) }
+    let ringChanges = dma.changes
+    let generation = transmitGeneration
     // The memory that the buffers are expected in: one look-up serves many frames.
-    var changes = dma.changes
+    var changes = ringChanges
     var reach = DMAReach(start: 0, window: ring.slice(0, 0))
     let cable = cable
     let isLooping = isLooping
@@ -89,18 +91,24 @@ extension Intel8254x {
         countTransmitted(length &+ 4, firstOctet: UInt8(truncatingIfNeeded: destination), destination: destination)
         if tracing { traceSent(length) }
       } else if !take(descriptor, &batch) {
-        if batch.budget <= 0, !isStalled { timers?.transmitContinuation.schedule() }
+        if batch.budget <= 0 || dma.changes != ringChanges, !isStalled { timers?.transmitContinuation.schedule() }
         break
       }
       if tracing { traceDescriptor("tx", head, descriptor) }
-      writeBack(descriptor, ring, head, &causes)
+      // The wire may have called the guest, which took the ring or its memory away.
+      let isUnchanged = transmitGeneration == generation && dma.changes == ringChanges
+      if isUnchanged { writeBack(descriptor, ring, head, &causes) }
       head = head &+ 1 == entries ? 0 : head &+ 1
       batch.budget &-= 1
+      guard isUnchanged else {
+        timers?.transmitContinuation.schedule()
+        break
+      }
     }
     isTransmitting = false
 
     if batch.frames > 0 { countTransmittedBatch(frames: batch.frames, octets: batch.octets) }
-    guard head != before else { return }
+    guard head != before, transmitGeneration == generation else { return }
     store(UInt32(truncatingIfNeeded: head), Register.transmitHead)
     let done = head > before ? head &- before : head &- before &+ entries
     let left = tail >= head ? tail &- head : tail &- head &+ entries
@@ -108,6 +116,7 @@ extension Intel8254x {
     if left == 0 { causes.insert(.transmitQueueEmpty) }
     let low = Int(DescriptorControl(rawValue: load(Register.transmitDescriptorControl)).low) &* 8
     if low > left, low <= left &+ done { causes.insert(.transmitDescriptorsLow) }
+    if isReportDelayed, causes.contains(.transmitWrittenBack) { endTransmitDelay() }
     if !causes.isEmpty { raise(causes) }
   }
 
@@ -134,11 +143,7 @@ extension Intel8254x {
     ring.store(
       TransmitStatus.done.rawValue, index &* TransmitDescriptor.byteCount &+ TransmitDescriptor.statusOffset)
     // IDE.
-    if descriptor.high & 0x8000_0000 == 0 {
-      causes.insert(.transmitWrittenBack)
-    } else {
-      armTransmitDelay()
-    }
+    if descriptor.high & 0x8000_0000 == 0 || !armTransmitDelay() { causes.insert(.transmitWrittenBack) }
   }
 
   /// Gives a frame of the scratch memory to the wire, or to the receive side. False: the wire has no room.

@@ -19,11 +19,14 @@ extension Intel8254x {
   }
 
   /// Takes the rest of a descriptor's buffer into headers and segments, and sends each segment that is full and not the
-  /// last. False: the wire has no room or the budget is used up.
+  /// last. False: the wire has no room, the budget is used up, or the wire called the guest, which took ring or memory
+  /// away.
   func segment(_ buffer: MemoryWindow, _ batch: inout TransmitBatch) -> Bool {
     let header = assembly.context.headerLength
     let size = assembly.context.maximumSegmentSize
     let payload = assembly.context.payloadLength
+    let generation = transmitGeneration
+    let changes = dma.changes
     while assembly.taken < buffer.count {
       let rest = buffer.count &- assembly.taken
       if assembly.headerTaken < header {
@@ -50,6 +53,7 @@ extension Intel8254x {
       if assembly.isReady || assembly.length == header &+ size {
         guard sendSegment(isLast: false, &batch) else { return false }
         beginSegment()
+        guard transmitGeneration == generation, dma.changes == changes else { return false }
       }
       let part = min(header &+ size &- assembly.length, rest, wanted)
       scratch.transmit.copy(

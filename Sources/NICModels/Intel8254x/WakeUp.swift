@@ -20,7 +20,10 @@ extension Intel8254x {
   /// Configuration space was written: WUC shows its PME bits, and the power state counts.
   func synchronizePowerManagement() {
     let control = configuration.get(powerControl, size: 2)
+    let wasOff = isSleeping
     isSleeping = control & 3 != 0
+    // From D3hot to D0 everything but configuration space and what the wake-up left is reset (section 6.3.3).
+    if wasOff, !isSleeping { loadReset(bus: false) }
     let old = load(Register.wakeUpControl)
     store(old & ~6 | (control >> 7) & 2 | (control >> 13) & 4, Register.wakeUpControl)
     renewReceiveSettings()
@@ -57,7 +60,8 @@ extension Intel8254x {
       reasons |= 0x1_0000 << UInt32(filter)
     }
     guard reasons != 0 else { return }
-    keepWakeUpPacket(frame)
+    // The first frame is kept until software has cleared its reasons.
+    if load(Register.wakeUpStatus) & ~1 == 0 { keepWakeUpPacket(frame) }
     wake(reasons)
   }
 
@@ -68,10 +72,17 @@ extension Intel8254x {
     if tap.isOn { tap.emit(.model, .note("\(name): power management event, reasons 0x\(String(reasons, radix: 16))")) }
   }
 
-  /// WUPL and WUPM: the first 128 bytes of the frame that woke the system.
+  /// WUC.APME as the EEPROM has it (section 5.6.20).
+  func loadAdvancedPowerManagement() {
+    let words = eeprom.words
+    guard EEPROMLayout.hasSignature(words), words[EEPROMLayout.initializationControl3] & 0x400 != 0 else { return }
+    store(load(Register.wakeUpControl) | 1, Register.wakeUpControl)
+  }
+
+  /// WUPL and WUPM: the first 128 bytes of the frame that woke the system, and its length (2047 for all beyond).
   private func keepWakeUpPacket(_ frame: RawSpan) {
     let length = frame.byteCount
-    store(UInt32(min(length, 0xFFF)), Register.wakeUpPacketLength)
+    store(UInt32(min(length, 2047)), Register.wakeUpPacketLength)
     registers.window.fill(0, at: Register.wakeUpPacketMemory, count: 128)
     registers.window.copy(from: frame.extracting(0..<min(length, 128)), to: Register.wakeUpPacketMemory)
   }
