@@ -41,6 +41,7 @@ let modules: [Target] = [
     "Wires",
     imports: ["CLinux", "CSlirp", "Memory", "EventLoop", "Events", "Link", "Packets", "PacketCapture"],
     settings: settings),
+  module("VfioUser", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
   module("NetStack", imports: ["Memory", "EventLoop", "Events", "Link", "Packets"]),
   module("Sockets", imports: ["NetStack", "EventLoop", "Events", "Packets"], settings: settings),
   module("LinuxABI", imports: ["Sockets", "EventLoop", "Events", "Packets"], settings: settings),
@@ -89,6 +90,12 @@ let testTargets: [Target] = [
   tests("PacketCaptureTests", imports: ["PacketCapture", "Packets"]),
   tests(
     "WiresTests", imports: ["Wires", "PacketCapture", "EventLoop", "Events", "Link", "Memory", "Packets"]),
+  tests(
+    "VfioUserTests",
+    imports: [
+      "VfioUser", "NICModels", "NICDrivers", "IntelNIC", "Wires", "Machine", "Memory", "CLinux", "EventLoop", "Events",
+      "Link", "Packets",
+    ]),
   tests("NetStackTests", imports: ["NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),
   tests("SocketsTests", imports: ["Sockets", "NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),
   tests(
