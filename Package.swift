@@ -41,6 +41,7 @@ let modules: [Target] = [
     "Wires",
     imports: ["CLinux", "CSlirp", "Memory", "EventLoop", "Events", "Link", "Packets", "PacketCapture"],
     settings: settings),
+  module("VfioUser", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
   module("NetStack", imports: ["Memory", "EventLoop", "Events", "Link", "Packets"]),
   module(
     "QEMU", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
@@ -50,7 +51,7 @@ let modules: [Target] = [
     "Bench",
     imports: [
       "CLinux", "Memory", "EventLoop", "Events", "Link", "Packets", "Machine", "IntelNIC", "NICModels", "NICDrivers",
-      "PacketCapture", "Wires", "NetStack", "Sockets", "LinuxABI",
+      "PacketCapture", "Wires", "NetStack", "Sockets", "LinuxABI", "VfioUser", "QEMU",
       .product(name: "Hummingbird", package: "hummingbird"),
       .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -62,7 +63,7 @@ let modules: [Target] = [
   .executableTarget(
     name: "workbench",
     dependencies: [
-      "Bench", "Machine", "IntelNIC", "NetStack", "Wires", "Packets", "EventLoop",
+      "Bench", "Machine", "IntelNIC", "NetStack", "Wires", "Packets", "EventLoop", "QEMU",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ],
     swiftSettings: settings),
@@ -95,6 +96,12 @@ let testTargets: [Target] = [
     "QEMUTests",
     imports: [
       "QEMU", "NICDrivers", "Sockets", "NetStack", "Machine", "Memory", "EventLoop", "Events", "Link", "Packets",
+    ]),
+  tests(
+    "VfioUserTests",
+    imports: [
+      "VfioUser", "NICModels", "NICDrivers", "IntelNIC", "Wires", "Machine", "Memory", "CLinux", "EventLoop", "Events",
+      "Link", "Packets",
     ]),
   tests("NetStackTests", imports: ["NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),
   tests("SocketsTests", imports: ["Sockets", "NetStack", "Memory", "EventLoop", "Events", "Link", "Packets"]),

@@ -2,6 +2,8 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 int clinux_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
@@ -12,4 +14,49 @@ int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64
   if (count >= 0 || errno != ENOSYS) return count;
   int64_t milliseconds = nanoseconds < 0 ? -1 : nanoseconds / 1000000 + (nanoseconds % 1000000 != 0);
   return epoll_wait(epoll, events, capacity, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
+}
+
+enum { most_descriptors = 64 };
+
+int64_t clinux_receive(int socket, void *bytes, int64_t capacity, int *descriptors, int *descriptor_count, int *truncated) {
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))];
+  int room = *descriptor_count < most_descriptors ? *descriptor_count : most_descriptors;
+  struct iovec part = {.iov_base = bytes, .iov_len = (size_t)capacity};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN((size_t)room * sizeof(int))};
+  *descriptor_count = 0;
+  *truncated = 0;
+  ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (length < 0) return -1;
+  if (message.msg_controllen == 0) return length;
+  *truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+  for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item != NULL; item = CMSG_NXTHDR(&message, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    int count = (int)((item->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(descriptors + *descriptor_count, CMSG_DATA(item), (size_t)count * sizeof(int));
+    *descriptor_count += count;
+  }
+  return length;
+}
+
+int64_t clinux_send(int socket, const void *bytes, int64_t count, const int *descriptors, int descriptor_count) {
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))];
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = (size_t)count};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (descriptor_count > most_descriptors) {
+    errno = EINVAL;
+    return -1;
+  }
+  if (descriptor_count > 0) {
+    size_t length = (size_t)descriptor_count * sizeof(int);
+    memset(control, 0, sizeof control);
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(length);
+    struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(item), descriptors, length);
+  }
+  return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -44,11 +44,9 @@ public final class BusSlot: FunctionSlot {
   public let interruptLine: InterruptLine?
   /// Bytes of each base address register that the function answers to at present; 0 while it is not decoded.
   var decoded: InlineArray<7, Int> = .init(repeating: 0)
-  /// The base address register's entry in the machine's table.
-  var tableEntries: InlineArray<7, Int> = .init(repeating: -1)
-  var configurationEntry = -1
-  private var pinAsserted = false
-  private var drivesLine = false
+  /// The function's entries in the machine's table.
+  var entries = FunctionEntries()
+  private var pin = InterruptPin()
   private var pinlessCount: UInt64 = 0
 
   init(
@@ -70,21 +68,20 @@ public final class BusSlot: FunctionSlot {
   public var refusedInterrupts: UInt64 { pinlessCount }
 
   public func setInterruptPin(_ asserted: Bool) {
-    guard asserted != pinAsserted else { return }
+    guard asserted != pin.isAsserted else { return }
     guard interruptLine != nil else {
       pinlessCount += 1
       return
     }
-    pinAsserted = asserted
-    configuration.setInterruptStatus(asserted)
-    updateLine()
+    if pin.set(asserted, in: configuration) { driveLine() }
   }
 
   /// Drives the line with the pin's level, unless the command register disables it.
   func updateLine() {
-    let drives = pinAsserted && !configuration.command.contains(.interruptDisable)
-    guard drives != drivesLine else { return }
-    drivesLine = drives
-    if drives { interruptLine?.raise() } else { interruptLine?.release() }
+    if pin.follow(configuration) { driveLine() }
+  }
+
+  private func driveLine() {
+    if pin.isDriving { interruptLine?.raise() } else { interruptLine?.release() }
   }
 }

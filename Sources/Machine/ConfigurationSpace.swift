@@ -186,6 +186,9 @@ public final class ConfigurationSpace {
     resetValues = (0..<byteCount).map { window.load($0, as: UInt8.self) }
   }
 
+  /// Ends the building phase where the bytes are: of a function that is on no bus of this process.
+  public func settle() { settle(in: ownMemory) }
+
   /// True once the function is plugged in.
   public var isSettled: Bool { resetValues != nil }
 

@@ -80,6 +80,16 @@ public final class Machine {
       function, device: address.device, function: address.function, behind: bridge, name: name, registers: registers)
   }
 
+  /// Shows `function`, which is served to another machine and not plugged into this one, to whoever reads this machine's
+  /// memory, as if it were at `address` of bus 0. Neither a scan nor a driver of this machine sees it.
+  ///
+  /// - Throws: ``MachineError`` if the place is taken, the function is plugged in already, or the table is full.
+  public func expose(
+    _ function: any PCIFunction, at address: PCIAddress, name: String, registers: [Int: RegisterFile] = [:]
+  ) throws(MachineError) {
+    try bus.expose(function, at: address, name: name, registers: registers)
+  }
+
   /// A driver's handle on the function at `address`, nil if none is there.
   public func handle(at address: PCIAddress) -> LocalFunction? {
     bus.slot(at: address).map { LocalFunction($0, on: bus, allocator: allocator) }

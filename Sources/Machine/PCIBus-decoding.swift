@@ -27,8 +27,7 @@ extension PCIBus {
       let master = mastering && configuration.command.contains(.busMaster)
       slot.dma.isMasterEnabled = master
       slot.updateLine()
-      let id = slot.address.routingID
-      table.update(slot.configurationEntry, function: id, busAddress: 0)
+      table.follow(configuration, at: slot.address.routingID, slot.entries)
       for bar in configuration.bars {
         let start = configuration.address(of: bar)
         let (last, wraps) = start.addingReportingOverflow(bar.byteCount - 1)
@@ -36,7 +35,6 @@ extension PCIBus {
         let reachable = !wraps && (bar.isIO ? lies(in: io) : lies(in: memory) || lies(in: prefetchable))
         let answers = reachable && configuration.isDecoding(bar)
         slot.decoded[bar.index] = answers ? Int(truncatingIfNeeded: bar.byteCount) : 0
-        table.update(slot.tableEntries[bar.index], function: id, busAddress: start)
       }
       guard let bridge = slot.function as? PCIBridge, let behind = bridge.secondary else { continue }
       refresh(

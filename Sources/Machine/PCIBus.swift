@@ -15,6 +15,8 @@ public final class PCIBus {
 
   let root = PCISegment(ordinal: 0)
   private(set) var segments: [PCISegment]
+  /// Functions that are served elsewhere: their places are taken, but no cycle reaches them.
+  var exposed: [ExposedFunction] = []
   let tap: EventTap
   let table: MachineTable
   /// Keeps the mapping behind all windows.
@@ -59,7 +61,8 @@ public final class PCIBus {
     guard let segment = bridge == nil ? root : bridge?.secondary else {
       throw .badSlot(fallback, reason: "the bridge is not plugged in")
     }
-    guard segment.slot(device: device, function: number) == nil else { throw .slotTaken(fallback) }
+    let isReserved = segment === root && exposed.contains { $0.isAt(device, number) }
+    guard segment.slot(device: device, function: number) == nil, !isReserved else { throw .slotTaken(fallback) }
     guard !function.configuration.isSettled else {
       throw .badSlot(fallback, reason: "the function is already plugged in")
     }
@@ -75,7 +78,8 @@ public final class PCIBus {
     let slot = BusSlot(function, device: device, functionNumber: number, on: segment, dma: dma, line: line)
     let place = table.configurationSlot(segment: segment.ordinal, device: device, function: number)
     function.configuration.settle(in: place.window)
-    try publish(slot, at: place.offset, name: name, registers: registers)
+    slot.entries = try table.publish(
+      function.configuration, at: slot.address.routingID, place.offset, name: name, registers: registers)
     segment.insert(slot)
     if let asBridge {
       let behind = PCISegment(ordinal: segments.count)
@@ -101,23 +105,6 @@ public final class PCIBus {
     return Self.interruptLines[turns % 4]
   }
 
-  private func publish(
-    _ slot: BusSlot, at offset: Int, name: String, registers: [Int: RegisterFile]
-  ) throws(MachineError) {
-    let id = slot.address.routingID
-    slot.configurationEntry = try table.add(
-      .configuration, function: id, busAddress: 0, offset: offset, byteCount: UInt64(slot.configuration.byteCount),
-      name: name)
-    for bar in slot.configuration.bars {
-      let file = registers[bar.index]
-      let flags: UInt8 = (bar.isIO ? 1 : 0) | (bar.is64Bit ? 2 : 0) | (bar.isPrefetchable ? 4 : 0)
-      slot.tableEntries[bar.index] = try table.add(
-        file == nil ? .aperture : .registers, function: id, bar: UInt8(bar.index), flags: flags, busAddress: 0,
-        offset: file?.offset ?? 0, byteCount: file.map { UInt64($0.window.count) } ?? bar.byteCount,
-        decodedByteCount: bar.byteCount, name: name)
-    }
-  }
-
   /// The slot at an address in effect, reached through the bridges as they are set.
   func slot(at address: PCIAddress) -> BusSlot? {
     var segment = root
@@ -141,11 +128,7 @@ public final class PCIBus {
   /// Bus reset: RST# on every bus.
   public func reset() {
     configurationAddress = 0
-    for slot in allSlots {
-      slot.setInterruptPin(false)
-      slot.configuration.reset()
-      slot.function.reset()
-    }
+    for slot in allSlots { slot.function.busReset(in: slot) }
   }
 
   // MARK: Configuration cycles
@@ -169,21 +152,11 @@ public final class PCIBus {
   }
 
   func readConfiguration(of slot: BusSlot, _ offset: Int, size: Int) -> UInt32 {
-    let value = slot.configuration.read(offset, size: size)
-    if tap.isOn { announce(slot, write: false, offset, value, size) }
-    return value
+    slot.function.readConfiguration(offset, size: size, as: slot, tap: tap)
   }
 
   func writeConfiguration(of slot: BusSlot, _ offset: Int, size: Int, value: UInt32) {
-    if tap.isOn { announce(slot, write: true, offset, value, size) }
-    guard slot.configuration.write(offset, size: size, value: value) else { return }
-    slot.function.configurationWritten(offset: offset, size: size)
-  }
-
-  private func announce(_ slot: BusSlot, write: Bool, _ offset: Int, _ value: UInt32, _ size: Int) {
-    tap.emit(
-      .machine,
-      .configurationAccess(function: "\(slot.address)", write: write, offset: offset, value: value, size: size))
+    slot.function.writeConfiguration(offset, size: size, value: value, as: slot, tap: tap)
   }
 
   // MARK: Ports

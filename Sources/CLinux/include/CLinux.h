@@ -14,4 +14,13 @@ int clinux_memfd_create(const char *name);
 /// epoll_pwait2(2) without a signal mask: waits at most `nanoseconds` (negative: for ever). On kernels before 5.11, rounds up
 /// to milliseconds. Returns the number of events, or -1 with errno set.
 int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds);
+
+/// recvmsg(2) of a Unix socket without waiting: up to `capacity` bytes, and the descriptors sent with them (SCM_RIGHTS),
+/// close-on-exec. `descriptor_count` is how many `descriptors` has room for (at most 64) and then how many there are;
+/// `truncated` becomes 1 if there were more, which are closed. Returns bytes, 0 at the end, or -1 with errno set.
+int64_t clinux_receive(int socket, void *bytes, int64_t capacity, int *descriptors, int *descriptor_count, int *truncated);
+
+/// sendmsg(2) on a Unix socket without waiting and without SIGPIPE, with `descriptor_count` (at most 64) descriptors. Returns
+/// bytes taken, or -1 with errno set.
+int64_t clinux_send(int socket, const void *bytes, int64_t count, const int *descriptors, int descriptor_count);
 #endif

@@ -1,0 +1,185 @@
+import EventLoop
+import Glibc
+import Machine
+import Memory
+
+/// One client of a server, from its connection to its end.
+final class ServerConnection {
+  /// DMA mappings that a client may have at one time.
+  static let mostMappings: UInt64 = 4096
+
+  struct Mapping {
+    let address: UInt64
+    let size: UInt64
+    /// Nil for memory that is reached by messages.
+    let memory: ClientMemory?
+  }
+
+  unowned let server: VfioUserServer
+  let channel: MessageChannel
+  let function: any PCIFunction
+  let slot: VfioUserSlot
+  let tally: ServerTally
+  private var watch: DescriptorWatch?
+  /// Goes on with what is in the buffer, without news from the socket.
+  private var continuation: DeferredWork!
+  private var isServing = false
+  /// Why the connection has to end as soon as nobody is inside of the function.
+  var failure: String?
+  private(set) var hasEnded = false
+
+  var isNegotiated = false
+  /// What the client can do.
+  var peer = VfioUserCapabilities()
+  var mappings: [Mapping] = []
+  /// Where data is kept that the function may act on while more is received.
+  let scratch: MemoryWindow
+  /// Bytes of each region.
+  let regionSizes: InlineArray<9, UInt64>
+
+  init(_ descriptor: Int32, of server: VfioUserServer) throws(LoopError) {
+    self.server = server
+    function = server.function
+    slot = server.slot
+    tally = server.tally
+    channel = MessageChannel(descriptor)
+    scratch = MemoryWindow(
+      .allocate(byteCount: VfioUserRequest.longest, alignment: 16), count: VfioUserRequest.longest)
+    let configuration = server.function.configuration
+    var sizes = InlineArray<9, UInt64>(repeating: 0)
+    for bar in configuration.bars where bar.kind != .rom { sizes[bar.index] = bar.byteCount }
+    sizes[Int(VfioUserIndex.rom)] = server.rom?.byteCount ?? 0
+    sizes[Int(VfioUserIndex.configuration)] = UInt64(configuration.byteCount)
+    regionSizes = sizes
+    continuation = DeferredWork(on: server.loop) { [weak self] in self?.serve() }
+    watch = try DescriptorWatch(on: server.loop, descriptor: descriptor, interest: .readable) { [weak self] ready in
+      self?.ready(ready)
+    }
+  }
+
+  deinit { scratch.baseAddress.deallocate() }
+
+  var mappingCount: Int { mappings.count }
+
+  // MARK: Turns
+
+  private func ready(_ readiness: DescriptorReadiness) {
+    if channel.queuedByteCount > 0 {
+      guard channel.flush() else { return end("its socket is closed") }
+      if channel.queuedByteCount == 0 { serve() }
+      return
+    }
+    switch channel.receive() {
+    case .bytes:
+      tally.count.receives &+= 1
+      serve()
+    case .nothing: break
+    case .end: end(nil)
+    }
+  }
+
+  /// Handles the messages that are there, as far as the client takes the replies.
+  func serve() {
+    guard !isServing, !hasEnded else { return }
+    isServing = true
+    defer { isServing = false }
+    while failure == nil {
+      guard channel.queuedByteCount < MessageChannel.batchByteCount || drain() else { break }
+      let step = channel.next()
+      if case .nothing = step { break }
+      handle(step)
+    }
+    if channel.queuedByteCount > 0 { _ = drain() }
+    if let failure { end(failure) }
+  }
+
+  /// Sends what is queued; false if the client does not take all of it, or is gone.
+  private func drain() -> Bool {
+    guard channel.flush() else {
+      failure = failure ?? "its socket is closed"
+      return false
+    }
+    let isBlocked = channel.queuedByteCount > 0
+    if isBlocked { tally.count.stalls &+= 1 }
+    // Until the rest is taken nothing more is read: what a client does not take cannot pile up.
+    do { try watch?.setInterest(isBlocked ? .writable : .readable) } catch { failure = "\(error)" }
+    return !isBlocked && failure == nil
+  }
+
+  private func handle(_ step: MessageChannel.Step) {
+    switch step {
+    case .nothing: break
+    case .message(let header, let body):
+      tally.count.messages &+= 1
+      handle(header, body)
+      if channel.hasDescriptors { closeLeftovers(header) }
+    case .tooLong(let header): refuse(.tooLong, header)
+    case .lost(let header):
+      refuse(.badLength, header)
+      failure = "a message of \(header.messageByteCount) bytes"
+    }
+  }
+
+  @inline(__always) private func handle(_ header: VfioUserHeader, _ body: MemoryWindow) {
+    guard !header.isReply, !header.hasUnknownType else {
+      return refuse(header.isReply ? .unexpectedReply : .badType, header)
+    }
+    do throws(VfioUserRefusal) {
+      try perform(VfioUserRequest(header, body), header)
+    } catch {
+      refuse(error, header)
+    }
+  }
+
+  /// Descriptors that the command did not take: not this one's kind.
+  private func closeLeftovers(_ header: VfioUserHeader) {
+    let leftovers = channel.takeDescriptors()
+    guard !leftovers.isEmpty else { return }
+    for descriptor in leftovers where descriptor >= 0 { close(descriptor) }
+    server.refuse(.unexpectedDescriptor, header)
+  }
+
+  /// Counts a refusal, and answers it if an answer is wanted: none to a reply, or two sides could refuse for ever.
+  func refuse(_ refusal: VfioUserRefusal, _ header: VfioUserHeader) {
+    server.refuse(refusal, header)
+    guard header.wantsReply, !header.isReply else { return }
+    _ = channel.append(
+      VfioUserHeader(
+        identifier: header.identifier, command: header.command, bodyByteCount: 0, flags: [.reply, .error],
+        errorNumber: refusal.errorNumber))
+  }
+
+  /// Appends a reply of `byteCount` bytes to be filled; nil if none is wanted.
+  @inline(__always) func reply(to header: VfioUserHeader, _ byteCount: Int) -> MemoryWindow? {
+    guard header.wantsReply else { return nil }
+    return channel.append(
+      VfioUserHeader(
+        identifier: header.identifier, command: header.command, bodyByteCount: byteCount, flags: .reply))
+  }
+
+  /// A pass over the buffer soon, from the loop.
+  func scheduleService() { continuation.schedule() }
+
+  // MARK: The end
+
+  /// Ends the connection and tells the server.
+  private func end(_ reason: String?) {
+    guard !hasEnded else { return }
+    end()
+    server.connectionEnded(reason)
+  }
+
+  /// Leaves nothing of the client behind, and resets the function. Not while the function is at work: it may look at the
+  /// client's memory.
+  func end() {
+    guard !hasEnded else { return }
+    hasEnded = true
+    watch?.cancel()
+    watch = nil
+    continuation.cancel()
+    channel.close()
+    slot.disconnect()
+    unmapAll()
+    function.busReset(in: slot)
+  }
+}
