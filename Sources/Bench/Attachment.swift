@@ -18,7 +18,6 @@ public enum Attachment: Sendable, Equatable {
 /// A function in another process, and what is needed to reach it.
 final class RemoteFunction {
   let function: any FunctionHandle
-  private let client: VfioUserClient?
   private let qemu: QTestMachine?
 
   /// Nil for a NIC in process.
@@ -27,48 +26,36 @@ final class RemoteFunction {
     switch bench.attachment {
     case .inProcess: return nil
     case .vfioUser(let path):
-      do throws(VfioUserError) {
-        let client = try VfioUserClient(path: path, on: loop, tap: tap, memoryByteCount: memoryByteCount)
-        self.client = client
-        function = client
-        qemu = nil
-      } catch {
-        throw .vfioUser(error)
-      }
+      throw .badOption(name: path, reason: "no client yet")
     case .qtest:
+      var options = QTestMachine.Options()
+      options.memoryByteCount = memoryByteCount
+      options.portForwards = bench.cable.slirp.forwards.map(QEMU.PortForward.init)
+      let machine: QTestMachine
       do throws(QEMUError) {
-        var options = QTestMachine.Options()
-        options.memoryByteCount = memoryByteCount
-        options.portForwards = bench.cable.slirp.forwards.map(QEMU.PortForward.init)
-        let machine = try QTestMachine(
-          try QEMUInstallation.find(requiring: [options.device]), on: loop, tap: tap, options: options)
-        guard let function = machine.networkController else { throw BenchError.noController }
-        self.function = function
-        qemu = machine
-        client = nil
-      } catch let error as QEMUError {
+        let installation = try QEMUInstallation.find(requiring: [options.device])
+        machine = try QTestMachine(installation, on: loop, tap: tap, options: options)
+      } catch {
         throw .qemu(error)
-      } catch let error as BenchError {
-        throw error
       }
+      guard let function = machine.networkController else { throw .noController }
+      self.function = function
+      qemu = machine
     }
   }
 
   /// Why the function is gone; nil while it is there.
   var failure: BenchError? {
-    if let error = client?.failure { return .vfioUser(error) }
     if let error = qemu?.failure { return .qemu(error) }
     return nil
   }
 
   /// After the driver has stopped.
   func close() async {
-    client?.close()
     await qemu?.close()
   }
 
   func add(to report: inout PathReport) {
-    if let client { report.add("vfio-user client", client.counters) }
     if let qemu {
       report.add("qtest", qemu.connection.counters)
       report.add("interrupts", qemu.interrupts.counters)
@@ -79,7 +66,8 @@ final class RemoteFunction {
 extension QEMU.PortForward {
   init(_ forward: Wires.PortForward) {
     self.init(
-      forward.transport == .udp ? .udp : .tcp, hostAddress: forward.hostAddress.description, hostPort: forward.hostPort,
-      guestAddress: forward.guestAddress?.description, guestPort: forward.guestPort)
+      forward.transport == .udp ? .udp : .tcp, hostAddress: IPAddressText(forward.hostAddress).text,
+      hostPort: forward.hostPort,
+      guestAddress: forward.guestAddress.map { IPAddressText($0).text }, guestPort: forward.guestPort)
   }
 }
