@@ -29,6 +29,8 @@ public enum VfioUserError: Error, Equatable, CustomStringConvertible {
     case .badExpansionROM(let reason): "expansion ROM: \(reason)"
     case .loop(let reason): reason
     case .disconnected(let path): "\(path): the device's server ended the connection"
+    case .timedOut(let path, .version):
+      "\(path): the device's server did not answer within 5 s; it may be serving another client"
     case .timedOut(let path, let command): "\(path): the device's server did not answer \(command) within 5 s"
     case .badAnswer(let path, let command, let reason):
       "\(path): the device's server answered \(command) with nonsense: \(reason)"

@@ -42,7 +42,7 @@ final class ServerConnection {
     function = server.function
     slot = server.slot
     tally = server.tally
-    channel = MessageChannel(descriptor)
+    channel = MessageChannel(descriptor, longestCommand: VfioUserRequest.longest)
     scratch = MemoryWindow(
       .allocate(byteCount: VfioUserRequest.longest, alignment: 16), count: VfioUserRequest.longest)
     let configuration = server.function.configuration

@@ -16,6 +16,8 @@ final class MessageChannel {
   static let longestTransfer = 1 << 20
   /// Bytes that memory of a client is fetched or stored with at a time.
   static let remoteTransfer = 32 << 10
+  /// Replies of more bytes are not kept.
+  static let longestReply = VfioUserHeader.byteCount + DMAAccess.byteCount + remoteTransfer
   static let mostDescriptors = 16
 
   enum Step {
@@ -32,6 +34,7 @@ final class MessageChannel {
   }
 
   private(set) var descriptor: Int32
+  private let longestCommand: Int
   private let input: MemoryWindow
   private var start = 0
   private var end = 0
@@ -47,9 +50,11 @@ final class MessageChannel {
   private var sent = 0
   private var queued = 0
 
-  /// The channel owns `descriptor`.
-  init(_ descriptor: Int32) {
+  /// The channel owns `descriptor`. Commands of more than `longestCommand` bytes are not kept.
+  init(_ descriptor: Int32, longestCommand: Int) {
+    precondition(longestCommand <= Self.longestReply)
     self.descriptor = descriptor
+    self.longestCommand = longestCommand
     input = MemoryWindow(.allocate(byteCount: Self.inputByteCount, alignment: 16), count: Self.inputByteCount)
     output = Self.makeOutput(Self.batchByteCount * 2)
   }
@@ -117,9 +122,7 @@ final class MessageChannel {
     let header = VfioUserHeader(in: input, at: start)
     let size = Int(header.messageByteCount)
     guard size >= VfioUserHeader.byteCount, size <= Self.longestTransfer + 64 else { return .lost(header) }
-    let limit =
-      header.isReply ? VfioUserHeader.byteCount + DMAAccess.byteCount + Self.remoteTransfer : VfioUserRequest.longest
-    guard size <= limit else {
+    guard size <= (header.isReply ? Self.longestReply : longestCommand) else {
       consume(VfioUserHeader.byteCount)
       skipping = size - VfioUserHeader.byteCount
       return .tooLong(header)
@@ -201,11 +204,15 @@ final class MessageChannel {
     return true
   }
 
-  /// Sends `message` with descriptors, in one piece. False: the connection is over or does not take it now.
-  func send(_ message: MemoryWindow, descriptors: [Int32]) -> Bool {
-    precondition(queued == 0)
-    return clinux_send(descriptor, message.baseAddress, Int64(message.count), descriptors, Int32(descriptors.count))
-      == Int64(message.count)
+  /// Sends all that is queued with descriptors, in one piece. False: the connection is over, or does not take it now.
+  func sendQueued(with descriptors: [Int32]) -> Bool {
+    let size = queuedByteCount
+    let length = clinux_send(
+      descriptor, output.baseAddress + sent, Int64(size), descriptors, Int32(descriptors.count))
+    guard length == Int64(size) else { return false }
+    sent = 0
+    queued = 0
+    return true
   }
 
   /// Waits until the socket is readable (or `writable`), for at most `nanoseconds`; true if it is, or is at its end.
