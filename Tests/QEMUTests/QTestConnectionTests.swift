@@ -26,9 +26,10 @@ import Testing
   @Test("a command returns what stands behind OK, a reading one its number")
   func replies() async throws {
     try await connect(to: ScriptedPeer(answers: ["OK\n", "OK little\r\n", "OK 0x00000000deadbeef\n"])) { qtest, _ in
-      #expect(try qtest.command("outl 0xcf8 0x0") == "")
-      #expect(try qtest.command("endianness") == "little")
-      #expect(try qtest.read("readl 0xe0000000") == 0xDEAD_BEEF)
+      let texts = [try qtest.command("outl 0xcf8 0x0"), try qtest.command("endianness")]
+      #expect(texts == ["", "little"])
+      let number = try qtest.read("readl 0xe0000000")
+      #expect(number == 0xDEAD_BEEF)
       #expect(qtest.counters.commands == 3)
     }
   }
@@ -77,7 +78,7 @@ import Testing
       #expect(changes == [Change(11, true), Change(11, false)])
       #expect(try qtest.read("b") == 2)
       #expect(changes.contains(Change(5, true)))
-      #expect(try await eventually(on: loop) { changes.count == 4 })
+      try await expectEventually(on: loop) { changes.count == 4 }
       #expect(changes.last == Change(10, true))
       #expect(qtest.counters.interruptChanges == 4)
       qtest.close()
@@ -106,7 +107,7 @@ import Testing
       #expect(throws: error) { try qtest.post("b") }
       #expect(throws: error) { try qtest.settle() }
       #expect(told == nil, "never from inside a command")
-      #expect(try await eventually(on: loop) { told == error })
+      try await expectEventually(on: loop) { told == error }
     }
   }
 
@@ -125,7 +126,7 @@ import Testing
       _ = $0.readLine()
     }
     try await connect(to: peer) { qtest, loop in
-      #expect(try await eventually(on: loop) { qtest.failure == .malformed(line: "a reply to no command") })
+      try await expectEventually(on: loop) { qtest.failure == .malformed(line: "a reply to no command") }
     }
   }
 
@@ -177,7 +178,7 @@ import Testing
       }
       #expect(values.isEmpty)
       #expect(throws: QEMUError.disconnected) { try qtest.command("d") }
-      #expect(try await eventually(on: loop) { told == .disconnected })
+      try await expectEventually(on: loop) { told == .disconnected }
     }
   }
 

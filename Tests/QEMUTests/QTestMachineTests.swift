@@ -120,12 +120,12 @@ struct QTestMachineTests {
       nic.write32(bar: 0, offset: Interrupt.causeSet, value: 4)
       _ = nic.read32(bar: 0, offset: 8)
       #expect(runs == 0, "never inside a register access")
-      #expect(try await eventually(on: loop) { runs == 3 })
+      try await expectEventually(on: loop) { runs == 3 }
       try await loop.sleep(for: .milliseconds(5))
       #expect(runs == 3, "reading the cause lowers the line")
 
       nic.write32(bar: 0, offset: Interrupt.causeSet, value: 4)
-      #expect(try await eventually(on: loop) { runs == 4 })
+      try await expectEventually(on: loop) { runs == 4 }
       try await loop.sleep(for: .milliseconds(5))
       #expect(runs == 4, "masking lowers the line")
 
@@ -138,7 +138,7 @@ struct QTestMachineTests {
         runs += 1
         _ = nic.read32(bar: 0, offset: Interrupt.causeRead)
       }
-      #expect(try await eventually(on: loop) { runs == 5 })
+      try await expectEventually(on: loop) { runs == 5 }
       nic.setInterruptHandler(nil)
     }
   }
@@ -151,7 +151,7 @@ struct QTestMachineTests {
       var failures: [QEMUError] = []
       machine.onFailure = { failures.append($0) }
       machine.process.send(SIGKILL)
-      #expect(try await eventually(on: loop) { !failures.isEmpty })
+      try await expectEventually(on: loop) { !failures.isEmpty }
       #expect(nic.read32(bar: 0, offset: 8) == .max)
       nic.write32(bar: 0, offset: 8, value: 0)
       #expect(nic.readConfiguration(0, size: 4) == .max)

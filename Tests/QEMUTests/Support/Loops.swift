@@ -2,6 +2,7 @@ import EventLoop
 import Foundation
 import Glibc
 import QEMU
+import Testing
 
 /// Whether there is a QEMU to test with, asked once.
 enum RealQEMU {
@@ -31,16 +32,19 @@ func onLoop(
   }
 }
 
-/// Suspends until `condition` holds; false if it does not within `limit`. For what nothing announces.
-func eventually(
-  on loop: EpollLoop, within limit: TimeSpan = .seconds(10), _ condition: () -> Bool
-) async throws -> Bool {
+/// Suspends until `condition` holds, and records an issue if it does not in time. For what nothing announces.
+func expectEventually(
+  on loop: EpollLoop, within limit: TimeSpan = .seconds(10), at location: SourceLocation = #_sourceLocation,
+  _ condition: () -> Bool
+) async throws {
   let deadline = loop.now + limit
   while !condition() {
-    if loop.now >= deadline { return false }
+    if loop.now >= deadline {
+      Issue.record("it did not come true within \(limit)", sourceLocation: location)
+      return
+    }
     try await loop.sleep(for: .milliseconds(1))
   }
-  return true
 }
 
 /// True while a process of that number is there, zombies aside.
