@@ -50,8 +50,8 @@ struct QTestPathTests {
 
   private func withHost(
     _ options: QTestMachine.Options = .init(), _ body: @escaping @Sendable (Host) async throws -> Void
-  ) async throws {
-    try await onLoop { loop in
+  ) throws {
+    try onLoop { loop in
       let host = try Host(on: loop, options)
       try await host.waitForLink()
       try await body(host)
@@ -60,11 +60,11 @@ struct QTestPathTests {
   }
 
   @Test("the driver comes up: address, PHY, link; and goes down and up again", arguments: accelerators)
-  func bringUp(_ accelerator: String) async throws {
+  func bringUp(_ accelerator: String) throws {
     var options = QTestMachine.Options()
     options.accelerator = accelerator
     options.device = "e1000,mac=52:54:00:ab:cd:ef"
-    try await withHost(options) { host in
+    try withHost(options) { host in
       #expect(host.driver.hardwareAddress == MACAddress(rawValue: 0x5254_00AB_CDEF))
       // QEMU's 82540EM has the M88E1000.
       #expect(host.driver.phyIdentifier & 0xFFFF_FFF0 == 0x0141_0C20)
@@ -78,10 +78,10 @@ struct QTestPathTests {
   }
 
   @Test("the gateway answers ARP and ping", arguments: accelerators)
-  func ping(_ accelerator: String) async throws {
+  func ping(_ accelerator: String) throws {
     var options = QTestMachine.Options()
     options.accelerator = accelerator
-    try await withHost(options) { host in
+    try withHost(options) { host in
       for sequence in 1...5 { try await self.ping(host, sequence) }
       let counters = host.driver.counters
       #expect(counters.interrupts > 0)
@@ -112,11 +112,11 @@ struct QTestPathTests {
   }
 
   @Test("4 MiB to a server of this machine and back are the same bytes, offloads used", arguments: accelerators)
-  func transfer(_ accelerator: String) async throws {
+  func transfer(_ accelerator: String) throws {
     var options = QTestMachine.Options()
     options.accelerator = accelerator
     let server = try EchoServer()
-    try await withHost(options) { host in
+    try withHost(options) { host in
       let socket = TCPSocket(on: host.stack)
       try await socket.connect(to: Endpoint(IPAddress(IPv4Address(10, 0, 2, 2)), server.port))
       let total = 4 << 20
@@ -150,11 +150,11 @@ struct QTestPathTests {
   }
 
   @Test("a forwarded port leads to a listener of our stack")
-  func portForward() async throws {
+  func portForward() throws {
     let port = try freePort()
     var options = QTestMachine.Options()
     options.portForwards = [PortForward(hostPort: port, guestPort: 80)]
-    try await withHost(options) { host in
+    try withHost(options) { host in
       let listener = TCPSocket(on: host.stack)
       try listener.bind(to: Endpoint(IPAddress(.any), 80))
       try listener.listen(backlog: 4)
@@ -181,8 +181,8 @@ struct QTestPathTests {
   }
 
   @Test("when QEMU dies the driver says that the device is gone")
-  func gone() async throws {
-    try await onLoop { loop in
+  func gone() throws {
+    try onLoop { loop in
       let host = try Host(on: loop)
       try await host.waitForLink()
       var failures = 0

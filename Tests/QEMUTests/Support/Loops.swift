@@ -14,22 +14,12 @@ enum RealQEMU {
   static let reason = "needs a QEMU with e1000: \(QEMUInstallation.advice)"
 }
 
-/// Runs `body` with a real loop on a thread of its own, as long as `limit` at most: the thread that starts a QEMU must be
-/// there until it ends.
+/// Runs `body` with a real loop on the calling thread, which is thereby there until a QEMU that it starts has ended.
 func onLoop(
   limit: TimeSpan = .seconds(30), _ body: @escaping @Sendable (EpollLoop) async throws -> Void
-) async throws {
-  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-    let thread = Thread {
-      continuation.resume(
-        with: Result {
-          let loop = try EpollLoop(seed: 1)
-          try loop.run { try await loop.withTimeLimit(limit) { try await body(loop) } }
-        })
-    }
-    thread.stackSize = 8 << 20
-    thread.start()
-  }
+) throws {
+  let loop = try EpollLoop(seed: 1)
+  try loop.run { try await loop.withTimeLimit(limit) { try await body(loop) } }
 }
 
 /// Suspends until `condition` holds, and records an issue if it does not in time. For what nothing announces.
