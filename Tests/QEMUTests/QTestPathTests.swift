@@ -15,7 +15,7 @@ import Testing
   "Our driver and stack on QEMU's e1000", .serialized,
   .enabled(if: RealQEMU.isThere, Comment(rawValue: RealQEMU.reason)))
 struct QTestPathTests {
-  static let accelerators = QTestMachineTests.accelerators
+  static var accelerators: [String] { QTestMachineTests.accelerators }
 
   /// Driver and stack over a machine of QEMU's, with the address that the user network expects.
   final class Host {
