@@ -1,7 +1,9 @@
 import CLinux
+import EventLoop
 import Foundation
 import Glibc
 import Packets
+import QEMU
 import Wires
 
 /// What a machine has for the bench and for what comes around it.
@@ -87,11 +89,20 @@ public struct Diagnosis {
     return finding("tap", .ok, "/dev/net/tun can be opened")
   }
 
+  /// The QEMU that would be used: one that can take our device if there is one, else any.
   private var qemu: Finding {
-    guard let path = program("qemu-system-x86_64") else {
-      return finding("QEMU", .limited, "not installed", advice: "apt-get install qemu-system-x86")
+    let limit = TimeSpan.seconds(5)
+    do throws(QEMUError) {
+      let found = try QEMUInstallation.find(requiring: [QEMUInstallation.vfioUserDevice], limit: limit)
+      return finding("QEMU", .ok, "\(found.version) with \(QEMUInstallation.vfioUserDevice), \(found.path)")
+    } catch {
+      guard let found = try? QEMUInstallation.find(limit: limit) else {
+        return finding("QEMU", .limited, error.description, advice: error.advice)
+      }
+      return finding(
+        "QEMU", .limited, "\(found.version) without \(QEMUInstallation.vfioUserDevice), \(found.path)",
+        advice: QEMUInstallation.vfioUserAdvice)
     }
-    return finding("QEMU", .ok, path)
   }
 
   private var tshark: Finding {

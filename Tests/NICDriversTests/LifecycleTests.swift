@@ -69,6 +69,18 @@ import Testing
     #expect(bench.driver.counters.transmitAbandoned == 1 && bench.device.bytesInUse == 0)
   }
 
+  @Test("what was submitted without a doorbell is sent before the device stops, and not waited for in vain")
+  func drainsWhatWasSubmitted() throws {
+    let bench = try FakeBench()
+    bench.send()
+    bench.device.onRead = { offset in
+      if offset == Register.transmitHead { bench.device.takeDescriptors() }
+    }
+    bench.driver.stop()
+    #expect(bench.driver.counters.transmitAbandoned == 0)
+    #expect(bench.device.writes(to: Register.transmitTail).last == 1)
+  }
+
   @Test("a client that waited for a buffer over a restart is told")
   func waitingOverRestart() throws {
     let bench = try FakeBench { $0.transmitBuffers = 1 }

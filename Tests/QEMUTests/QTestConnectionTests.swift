@@ -14,8 +14,8 @@ import Testing
   private func connect(
     to peer: ScriptedPeer, limit: TimeSpan = .seconds(20),
     _ body: @escaping @Sendable (QTestConnection, EpollLoop) async throws -> Void
-  ) async throws {
-    try await onLoop { loop in
+  ) throws {
+    try onLoop { loop in
       let connection = try QTestConnection(descriptor: peer.descriptor, on: loop, limit: limit)
       try await body(connection, loop)
       connection.close()
@@ -24,23 +24,24 @@ import Testing
   }
 
   @Test("a command returns what stands behind OK, a reading one its number")
-  func replies() async throws {
-    try await connect(to: ScriptedPeer(answers: ["OK\n", "OK little\r\n", "OK 0x00000000deadbeef\n"])) { qtest, _ in
-      #expect(try qtest.command("outl 0xcf8 0x0") == "")
-      #expect(try qtest.command("endianness") == "little")
-      #expect(try qtest.read("readl 0xe0000000") == 0xDEAD_BEEF)
+  func replies() throws {
+    try connect(to: ScriptedPeer(answers: ["OK\n", "OK little\r\n", "OK 0x00000000deadbeef\n"])) { qtest, _ in
+      let texts = [try qtest.command("outl 0xcf8 0x0"), try qtest.command("endianness")]
+      #expect(texts == ["", "little"])
+      let number = try qtest.read("readl 0xe0000000")
+      #expect(number == 0xDEAD_BEEF)
       #expect(qtest.counters.commands == 3)
     }
   }
 
   @Test("commands go out a line each, in order, posted ones too")
-  func order() async throws {
+  func order() throws {
     let peer = ScriptedPeer { peer in
       let first = [peer.readLine(), peer.readLine(), peer.readLine()]
       peer.write("OK\nOK\n")
       peer.write("OK \(first.compactMap { $0 }.joined(separator: ","))\n")
     }
-    try await connect(to: peer) { qtest, _ in
+    try connect(to: peer) { qtest, _ in
       try qtest.post("a 1")
       try qtest.post("b")
       #expect(try qtest.command("c") == "a 1,b,c")
@@ -49,8 +50,8 @@ import Testing
   }
 
   @Test("a refusal says what was refused, and the connection goes on")
-  func refusal() async throws {
-    try await connect(to: ScriptedPeer(answers: ["FAIL Unknown command 'x'\n", "FAIL\n", "OK\n"])) { qtest, _ in
+  func refusal() throws {
+    try connect(to: ScriptedPeer(answers: ["FAIL Unknown command 'x'\n", "FAIL\n", "OK\n"])) { qtest, _ in
       #expect(throws: QEMUError.refused(command: "x", reply: "Unknown command 'x'")) { try qtest.command("x") }
       try qtest.post("y")
       try qtest.settle()
@@ -61,7 +62,7 @@ import Testing
   }
 
   @Test("interrupt lines between, before and in pieces around replies are reported in order and lost never")
-  func interrupts() async throws {
+  func interrupts() throws {
     let peer = ScriptedPeer { peer in
       _ = peer.readLine()
       peer.write("IRQ raise 11\nIRQ lower 11\nOK 0x1\nIRQ ra")
@@ -70,14 +71,14 @@ import Testing
       // The client reads no more; the loop finds it.
       _ = peer.readLine()
     }
-    try await connect(to: peer) { qtest, loop in
+    try connect(to: peer) { qtest, loop in
       var changes: [Change] = []
       qtest.onInterrupt = { changes.append(Change($0, $1)) }
       #expect(try qtest.read("a") == 1)
       #expect(changes == [Change(11, true), Change(11, false)])
       #expect(try qtest.read("b") == 2)
       #expect(changes.contains(Change(5, true)))
-      #expect(try await eventually(on: loop) { changes.count == 4 })
+      try await expectEventually(on: loop) { changes.count == 4 }
       #expect(changes.last == Change(10, true))
       #expect(qtest.counters.interruptChanges == 4)
       qtest.close()
@@ -90,8 +91,8 @@ import Testing
       "what?", "", "IRQ", "IRQ raise", "IRQ raise x", "IRQ raise -1", "IRQ raise +1", "IRQ raise 1024",
       "IRQ raise 99999999999999999999", "IRQ toggle 1", "IRQ raise 1 2", "OKAY", "ok", "\u{0}", "IRQ  raise 1",
     ])
-  func nonsense(_ line: String) async throws {
-    try await connect(to: ScriptedPeer(answers: [line + "\n"])) { qtest, loop in
+  func nonsense(_ line: String) throws {
+    try connect(to: ScriptedPeer(answers: [line + "\n"])) { qtest, loop in
       var told: QEMUError?
       qtest.onFailure = { told = $0 }
       var caught: QEMUError?
@@ -106,50 +107,52 @@ import Testing
       #expect(throws: error) { try qtest.post("b") }
       #expect(throws: error) { try qtest.settle() }
       #expect(told == nil, "never from inside a command")
-      #expect(try await eventually(on: loop) { told == error })
+      try await expectEventually(on: loop) { told == error }
     }
   }
 
-  @Test("a reading command that gets no number ends the connection", arguments: ["", "1", "0x", "0x+1", "0xg", "0x11112222333344445"])
-  func noNumber(_ reply: String) async throws {
-    try await connect(to: ScriptedPeer(answers: ["OK \(reply)\n"])) { qtest, _ in
+  @Test(
+    "a reading command that gets no number ends the connection",
+    arguments: ["", "1", "0x", "0x+1", "0xg", "0x11112222333344445"])
+  func noNumber(_ reply: String) throws {
+    try connect(to: ScriptedPeer(answers: ["OK \(reply)\n"])) { qtest, _ in
       #expect(throws: QEMUError.malformed(line: "OK \(reply)")) { try qtest.read("readl 0x0") }
       #expect(qtest.failure != nil)
     }
   }
 
   @Test("a reply to no command ends the connection")
-  func unasked() async throws {
+  func unasked() throws {
     let peer = ScriptedPeer {
       $0.write("OK\n")
       _ = $0.readLine()
     }
-    try await connect(to: peer) { qtest, loop in
-      #expect(try await eventually(on: loop) { qtest.failure == .malformed(line: "a reply to no command") })
+    try connect(to: peer) { qtest, loop in
+      try await expectEventually(on: loop) { qtest.failure == .malformed(line: "a reply to no command") }
     }
   }
 
   @Test("a line without end is cut off, not collected")
-  func endless() async throws {
+  func endless() throws {
     let peer = ScriptedPeer { peer in while peer.write(String(repeating: "x", count: 1000)) {} }
-    try await connect(to: peer) { qtest, _ in
+    try connect(to: peer) { qtest, _ in
       #expect(throws: QEMUError.malformed(line: String(repeating: "x", count: 80))) { try qtest.command("a") }
     }
   }
 
   @Test("a peer that only tells of interrupts does not hold up a command beyond its time")
-  func flood() async throws {
+  func flood() throws {
     let peer = ScriptedPeer { peer in while peer.write("IRQ raise 3\nIRQ lower 3\n") {} }
-    try await connect(to: peer, limit: .milliseconds(100)) { qtest, _ in
+    try connect(to: peer, limit: .milliseconds(100)) { qtest, _ in
       #expect(throws: QEMUError.timedOut(what: "QEMU's reply", limit: .milliseconds(100))) { try qtest.command("a") }
     }
   }
 
   @Test("a peer that neither reads nor writes ends in time, however much was posted")
-  func silence() async throws {
+  func silence() throws {
     let gone = DispatchSemaphore(value: 0)
     let peer = ScriptedPeer { _ in gone.wait() }
-    try await onLoop { loop in
+    try onLoop { loop in
       let qtest = try QTestConnection(descriptor: peer.descriptor, on: loop, limit: .milliseconds(50))
       #expect(throws: QEMUError.timedOut(what: "QEMU's reply", limit: .milliseconds(50))) {
         for _ in 0..<1000 { try qtest.post(String(repeating: "y", count: 60_000)) }
@@ -160,13 +163,13 @@ import Testing
   }
 
   @Test("a peer that closes at any byte of its answers is told of as gone", arguments: 0..<33)
-  func death(_ byteCount: Int) async throws {
+  func death(_ byteCount: Int) throws {
     let answers = "OK\nIRQ raise 11\nOK 0x00000001\nOK "
     let peer = ScriptedPeer { peer in
       for _ in 0..<3 { _ = peer.readLine() }
       peer.write(String(answers.prefix(byteCount)))
     }
-    try await connect(to: peer) { qtest, loop in
+    try connect(to: peer) { qtest, loop in
       var told: QEMUError?
       qtest.onFailure = { told = $0 }
       var values: [UInt64] = []
@@ -177,14 +180,14 @@ import Testing
       }
       #expect(values.isEmpty)
       #expect(throws: QEMUError.disconnected) { try qtest.command("d") }
-      #expect(try await eventually(on: loop) { told == .disconnected })
+      try await expectEventually(on: loop) { told == .disconnected }
     }
   }
 
   @Test("closing by oneself calls nobody")
-  func closing() async throws {
+  func closing() throws {
     let peer = ScriptedPeer { _ = $0.readLine() }
-    try await connect(to: peer) { qtest, loop in
+    try connect(to: peer) { qtest, loop in
       var calls = 0
       qtest.onFailure = { _ in calls += 1 }
       qtest.close()

@@ -112,7 +112,7 @@ extension E1000Driver {
     registers.write(Register.transmitControl, control.rawValue)
   }
 
-  /// Stops in order: the receiver first, then the transmitter once it has sent what it was told of (or has not within the
+  /// Stops in order: the receiver first, then the transmitter once it has sent what was submitted (or has not within the
   /// poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given back.
   /// Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
   public func stop() {
@@ -131,6 +131,8 @@ extension E1000Driver {
   }
 
   private func drainTransmitter() {
+    // What was submitted since the last doorbell would otherwise be waited for in vain.
+    doorbell()
     for _ in 0..<configuration.pollLimit {
       _ = transmitRing.reclaim()
       if transmitRing.inFlight == 0 { return }

@@ -2,6 +2,7 @@ import EventLoop
 import Foundation
 import Glibc
 import QEMU
+import Testing
 
 /// Whether there is a QEMU to test with, asked once.
 enum RealQEMU {
@@ -13,34 +14,27 @@ enum RealQEMU {
   static let reason = "needs a QEMU with e1000: \(QEMUInstallation.advice)"
 }
 
-/// Runs `body` with a real loop on a thread of its own, as long as `limit` at most: the thread that starts a QEMU must be
-/// there until it ends.
+/// Runs `body` with a real loop on the calling thread, which is thereby there until a QEMU that it starts has ended.
 func onLoop(
   limit: TimeSpan = .seconds(30), _ body: @escaping @Sendable (EpollLoop) async throws -> Void
-) async throws {
-  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-    let thread = Thread {
-      continuation.resume(
-        with: Result {
-          let loop = try EpollLoop(seed: 1)
-          try loop.run { try await loop.withTimeLimit(limit) { try await body(loop) } }
-        })
-    }
-    thread.stackSize = 8 << 20
-    thread.start()
-  }
+) throws {
+  let loop = try EpollLoop(seed: 1)
+  try loop.run { try await loop.withTimeLimit(limit) { try await body(loop) } }
 }
 
-/// Suspends until `condition` holds; false if it does not within `limit`. For what nothing announces.
-func eventually(
-  on loop: EpollLoop, within limit: TimeSpan = .seconds(10), _ condition: () -> Bool
-) async throws -> Bool {
+/// Suspends until `condition` holds, and records an issue if it does not in time. For what nothing announces.
+func expectEventually(
+  on loop: EpollLoop, within limit: TimeSpan = .seconds(10), at location: SourceLocation = #_sourceLocation,
+  _ condition: () -> Bool
+) async throws {
   let deadline = loop.now + limit
   while !condition() {
-    if loop.now >= deadline { return false }
+    if loop.now >= deadline {
+      Issue.record("it did not come true within \(limit)", sourceLocation: location)
+      return
+    }
     try await loop.sleep(for: .milliseconds(1))
   }
-  return true
 }
 
 /// True while a process of that number is there, zombies aside.
