@@ -130,3 +130,25 @@ let package = Package(
   targets: modules + testTargets,
   swiftLanguageModes: [.v6]
 )
+
+/// With WIREBENCH_FUZZ in the environment the package is another one: the fuzz targets and the modules they need, compiled
+/// for libFuzzer and AddressSanitizer (scripts/fuzz). What ships has no unsafe flags.
+if Context.environment["WIREBENCH_FUZZ"] != nil {
+  let modelModules = ["NICModels", "IntelNIC", "Machine", "Memory", "EventLoop", "Events", "Link", "Packets"]
+  let fuzzTargets = [("FuzzModel", modelModules)]
+  let kept = Set(modelModules + ["CLinux"])
+  let sanitizers = ["-sanitize=fuzzer,address"]
+  package.products = []
+  package.dependencies = []
+  package.targets = package.targets.filter { kept.contains($0.name) }
+  package.targets.append(.target(name: "CFuzzer"))
+  for (name, imports) in fuzzTargets {
+    package.targets.append(
+      .executableTarget(
+        name: name, dependencies: imports.map { .byName(name: $0) } + ["CFuzzer"], swiftSettings: settings,
+        linkerSettings: [.unsafeFlags(sanitizers + ["-use-ld=lld"])]))
+  }
+  for target in package.targets where target.swiftSettings != nil {
+    target.swiftSettings?.append(.unsafeFlags(sanitizers + ["-parse-as-library"]))
+  }
+}

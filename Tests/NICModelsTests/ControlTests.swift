@@ -90,6 +90,8 @@ import Testing
     #expect(bench.read(Register.packetBufferAllocation) == 0x0010_0030)
     bench.write(Register.packetBufferAllocation, 0x28)
     #expect(bench.read(Register.packetBufferAllocation) == 0x0018_0028)
+    bench.write(Register.packetBufferAllocation, 0x40)
+    #expect(bench.read(Register.packetBufferAllocation) == 0x0000_0040)
   }
 
   @Test("ring lengths lose their low seven bits")

@@ -64,6 +64,20 @@ struct BitBang {
     shiftOut((on ? 0b11 : 0b00) << UInt32(addressBits - 2), addressBits)
   }
 
+  /// ERASE of one word, or the opcode 00 with the two bits that say which command it is.
+  func erase(_ address: UInt32) {
+    select()
+    shiftOut(Microwire.erase, 3)
+    shiftOut(address, addressBits)
+  }
+
+  func special(_ bits: UInt32, data: UInt16? = nil) {
+    select()
+    shiftOut(Microwire.special, 3)
+    shiftOut(bits << UInt32(addressBits - 2), addressBits)
+    if let data { shiftOut(UInt32(data), 16) }
+  }
+
   func write(_ address: UInt32, _ value: UInt16) {
     select()
     shiftOut(Microwire.write, 3)
@@ -155,5 +169,58 @@ struct BitBang {
     let bench = ModelBench()
     let pins = BitBang(bench: bench, addressBits: 6)
     #expect(pins.read(0) == 0xFFFF)
+  }
+
+  @Test("ERASE, ERAL and WRAL, with write enable only", arguments: [IntelController.i82540EM, .i82545EM])
+  func erasing(_ controller: IntelController) {
+    let bench = ModelBench(controller)
+    let pins = BitBang(bench: bench, addressBits: controller == .i82545EM ? 8 : 6)
+    let before = bench.model.eepromWords
+    pins.acquire()
+    pins.erase(1)
+    pins.special(0b10)
+    pins.special(0b01, data: 0x1234)
+    #expect(bench.model.eepromWords == before && bench.errors(.eepromCommand) == 3)
+    pins.enableWrites(true)
+    pins.erase(1)
+    #expect(pins.read(1) == 0xFFFF && pins.read(2) == before[2])
+    pins.special(0b01, data: 0x1234)
+    #expect(bench.model.eepromWords.allSatisfy { $0 == 0x1234 })
+    pins.special(0b10)
+    #expect(bench.model.eepromWords.allSatisfy { $0 == 0xFFFF })
+    #expect(bench.errors(.eepromCommand) == 3)
+  }
+
+  @Test("an EEPROM without its signature gives no address; broadcasts are still received")
+  func noSignature() {
+    let bench = ModelBench()
+    let pins = BitBang(bench: bench, addressBits: 6)
+    pins.acquire()
+    pins.enableWrites(true)
+    pins.special(0b10)
+    pins.release()
+    bench.write(Register.deviceControl, 1 << 26)
+    #expect(bench.read(Register.receiveAddressLow) == 0 && bench.read(Register.receiveAddressHigh) == 0)
+    bench.bringLinkUp()
+    bench.setUpReceive()
+    bench.deliver(Frames.plain(64, to: .broadcast))
+    #expect(bench.receiveDescriptor(0).status.contains(.done))
+  }
+
+  @Test("CTRL_EXT.EE_RST reloads the address and clears itself")
+  func reload() {
+    let bench = ModelBench()
+    bench.write(Register.receiveAddressLow, 0)
+    bench.write(Register.extendedDeviceControl, 1 << 13)
+    #expect(bench.read(Register.extendedDeviceControl) == 0)
+    #expect(bench.read(Register.receiveAddressLow) == 0x1200_5452)
+  }
+
+  @Test("while software holds the EEPROM, EERD waits")
+  func readWaits() {
+    let bench = ModelBench()
+    BitBang(bench: bench, addressBits: 6).acquire()
+    bench.write(Register.eepromRead, EEPROMRead(address: 0).rawValue)
+    #expect(!EEPROMRead(rawValue: bench.read(Register.eepromRead)).done)
   }
 }

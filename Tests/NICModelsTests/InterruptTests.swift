@@ -165,4 +165,29 @@ import Testing
     bench.model.wireIsReady()
     #expect(pending(bench) & 0x8000 != 0, "seven are left")
   }
+
+  @Test("a descriptor that is reported at once reports the delayed ones with it: TIDV and TADV are over")
+  func immediateEndsDelay() {
+    let bench = ModelBench.running()
+    bench.write(Register.transmitDelayTimer, 100)
+    bench.write(Register.transmitAbsoluteDelay, 200)
+    bench.transmit(Frames.plain(64), command: [.endOfPacket, .insertFCS, .reportStatus, .delayInterrupt])
+    #expect(bench.read(Register.interruptCauseRead) & 1 == 0)
+    bench.transmit(Frames.plain(64))
+    #expect(bench.read(Register.interruptCauseRead) & 1 == 1)
+    bench.loop.advance(by: .seconds(1))
+    #expect(pending(bench) & 1 == 0, "no second interrupt")
+  }
+
+  @Test("a device reset ends every delay")
+  func resetEndsDelays() {
+    let bench = ModelBench.running()
+    bench.write(Register.transmitDelayTimer, 100)
+    bench.write(Register.receiveDelayTimer, 100)
+    bench.transmit(Frames.plain(64), command: [.endOfPacket, .insertFCS, .reportStatus, .delayInterrupt])
+    receive(bench)
+    bench.write(Register.deviceControl, 1 << 26)
+    bench.loop.advance(by: .seconds(1))
+    #expect(pending(bench) == 0)
+  }
 }

@@ -148,4 +148,20 @@ import Testing
     #expect(bench.read(Statistic.missedPackets) == 1)
     #expect(bench.read(Register.transmitHead) == 1)
   }
+
+  @Test("registers 18 and 19: changes of the link interrupt with PHYINT, if they are asked for; reading clears")
+  func interrupts() {
+    let bench = ModelBench()
+    bench.bringLinkUp()
+    #expect(bench.readPHY(PHYRegister.interruptStatus) & 0x0C00 == 0x0C00, "link and negotiation")
+    #expect(bench.readPHY(PHYRegister.interruptStatus) == 0)
+    bench.wire.hasCarrier = false
+    #expect(bench.read(Register.interruptCauseRead) & 0x1000 == 0, "not asked for")
+    #expect(bench.readPHY(PHYRegister.interruptStatus) == 0x0400)
+    bench.writePHY(PHYRegister.interruptEnable, 0x0800)
+    bench.wire.hasCarrier = true
+    #expect(bench.read(Register.interruptCauseRead) & 0x1000 == 0)
+    bench.loop.advance(by: .seconds(1))
+    #expect(bench.read(Register.interruptCauseRead) & 0x1000 != 0, "negotiation complete")
+  }
 }

@@ -201,4 +201,56 @@ import Testing
       #expect(bench.read(good) == 0)
     }
   }
+
+  @Test("jumbo frames up to 16384 bytes with FCS pass both ways, longer ones neither")
+  func jumbo() {
+    let bench = ModelBench.running()
+    bench.setUpReceive(control: 0x0401_8022 | 1 << 25, bufferStep: 16384)
+    for length in [9018, 16110, 16380] {
+      let frame = Frames.plain(length, to: ModelBench.address, seed: length)
+      bench.put(frame, at: ModelBench.transmitBuffers)
+      bench.transmit([
+        .legacy(
+          address: bench.bus(ModelBench.transmitBuffers), length: length, command: [.endOfPacket, .insertFCS])
+      ])
+      #expect(bench.wire.frames.last == frame)
+      let place = Int(bench.read(Register.receiveHead))
+      #expect(bench.deliver(frame))
+      #expect(bench.receiveDescriptor(place).length == length && bench.receiveDescriptor(place).errors == [])
+      #expect(bench.get(ModelBench.receiveBuffers + 16384 * place, length) == frame)
+    }
+    let head = bench.read(Register.receiveHead)
+    bench.deliver(Frames.plain(16381, to: ModelBench.address))
+    #expect(bench.read(Register.receiveHead) == head && bench.read(Statistic.oversizeReceived) == 1)
+    bench.transmit([
+      .legacy(address: bench.bus(ModelBench.transmitBuffers), length: 16385, command: [.endOfPacket, .insertFCS])
+    ])
+    #expect(bench.wire.frames.count == 3 && bench.errors(.oversizeTransmit) == 1)
+  }
+
+  @Test("counters stick at all ones, 32 bits and 64")
+  func sticking() {
+    let bench = ModelBench.running()
+    bench.registers.store(UInt32.max, Statistic.goodReceived)
+    bench.registers.store(UInt64.max - 10, Statistic.goodOctetsReceived)
+    bench.deliver(Frames.plain(100, to: ModelBench.address))
+    #expect(bench.read(Statistic.goodReceived) == .max)
+    #expect(bench.registers.load(Statistic.goodOctetsReceived, as: UInt64.self) == .max)
+    bench.deliver(Frames.plain(100, to: ModelBench.address))
+    #expect(bench.read(Statistic.goodReceived) == 1, "cleared by the read before")
+  }
+
+  @Test("broadcasts and multicasts are counted apart, both ways")
+  func groups() {
+    let bench = ModelBench.running()
+    bench.write(Register.receiveControl, 0x0400_8012)
+    let group = MACAddress("01:00:5e:01:02:03")!
+    for destination in [MACAddress.broadcast, group, group, ModelBench.address] {
+      bench.deliver(Frames.plain(64, to: destination))
+      bench.transmit(Frames.plain(64, to: destination))
+    }
+    #expect(bench.read(Statistic.broadcastReceived) == 1 && bench.read(Statistic.multicastReceived) == 2)
+    #expect(bench.read(Statistic.broadcastTransmitted) == 1 && bench.read(Statistic.multicastTransmitted) == 2)
+    #expect(bench.read(Statistic.goodReceived) == 4 && bench.read(Statistic.goodTransmitted) == 4)
+  }
 }

@@ -110,4 +110,57 @@ import Testing
     bench.loop.advance(by: .seconds(1))
     #expect(bench.read(Register.wakeUpStatus) == 1)
   }
+
+  /// `ethtool -s eth0 wol g` and a suspend, as Linux's e1000 does them.
+  @Test("suspend to D3hot with magic packet, wake, and D0 again: the device is reset, the reason is kept")
+  func suspendAndResume() {
+    let bench = ModelBench.running()
+    let space = bench.model.configuration
+    func power(_ value: UInt32) {
+      space.write(0xE0, size: 2, value: value)
+      bench.model.configurationWritten(offset: 0xE0, size: 2)
+    }
+    bench.write(Register.deviceControl, bench.read(Register.deviceControl) | 0x0030_0000)
+    bench.write(Register.wakeUpControl, 2)
+    bench.write(Register.wakeUpFilterControl, 2)
+    bench.write(Register.vlanEtherType, 0x88A8)
+    power(0x0103)
+    let magic =
+      [UInt8](repeating: 0xFF, count: 6) + (0..<16).flatMap { _ in Frames.octets(ModelBench.address) }
+    let first = Frames.ethernet(to: ModelBench.address, type: 0x0842, magic)
+    bench.deliver(Frames.plain(64, to: ModelBench.address))
+    #expect(bench.read(Register.wakeUpStatus) == 0, "only magic packets")
+    bench.deliver(first)
+    bench.deliver(Frames.ethernet(to: .broadcast, type: 0x0842, Frames.payload(40) + magic))
+    #expect(space.get(0xE0, size: 2) == 0x8103)
+    #expect(bench.read(Register.wakeUpPacketLength) == UInt32(first.count), "the first frame is kept")
+    let resets = bench.model.counters.resets
+    power(0x8000)
+    #expect(space.get(0xE0, size: 2) == 0, "PME_STATUS cleared by 1, PME_EN off, D0")
+    #expect(bench.model.counters.resets == resets + 1 && bench.read(Register.vlanEtherType) == 0x8100)
+    #expect(bench.read(Register.wakeUpStatus) == 2 && bench.read(Register.wakeUpFilterControl) == 2)
+    bench.write(Register.wakeUpStatus, .max)
+    #expect(bench.read(Register.wakeUpStatus) == 0)
+    bench.bringLinkUp()
+    bench.expectAlive()
+  }
+
+  @Test("APME of EEPROM word 24h is WUC's after a bus reset; then a magic packet wakes from D3 without PME_EN")
+  func advancedPowerManagement() {
+    let bench = ModelBench()
+    let pins = BitBang(bench: bench, addressBits: 6)
+    pins.acquire()
+    pins.enableWrites(true)
+    pins.write(0x24, 0x0400)
+    pins.release()
+    #expect(bench.read(Register.wakeUpControl) & 1 == 0)
+    bench.model.reset()
+    #expect(bench.read(Register.wakeUpControl) & 1 == 1)
+    bench.model.configuration.write(0xE0, size: 2, value: 0x0003)
+    bench.model.configurationWritten(offset: 0xE0, size: 2)
+    let magic =
+      [UInt8](repeating: 0xFF, count: 6) + (0..<16).flatMap { _ in Frames.octets(ModelBench.address) }
+    bench.deliver(Frames.ethernet(to: .broadcast, type: 0x0842, magic))
+    #expect(bench.read(Register.wakeUpStatus) == 2)
+  }
 }

@@ -45,7 +45,11 @@ extension Intel8254x {
     isStalled = false
     isPaused = false
     for row in dispatch.table.rows where !Self.survives(row, bus: bus) {
-      for offset in row.offsets { store(row.reset, offset) }
+      if row.count > 1, row.stride == 4, row.reset == 0 {
+        registers.window.fill(0, at: row.offset, count: 4 * row.count)
+      } else {
+        for offset in row.offsets { store(row.reset, offset) }
+      }
     }
     var control = EEPROMControl(rawValue: load(Register.eepromControl))
     control.is256Words = eeprom.words.count > 64

@@ -115,7 +115,7 @@ public final class Intel8254x: PCIFunction, WirePort {
     self.registers = RegisterFile(registers)
     self.name = name
     self.options = options
-    dispatch = RegisterDispatch(.family8254x)
+    dispatch = .family8254x
     let large = controller == .i82545EM
     let bytes = (address[0], address[1], address[2], address[3], address[4], address[5])
     let words = large ? 256 : 64

@@ -1,19 +1,22 @@
 import IntelNIC
 
 /// The register table in the form that an access needs: masks and behaviour of a register word by its offset.
-struct RegisterDispatch {
-  struct Entry: BitwiseCopyable {
+struct RegisterDispatch: Sendable {
+  struct Entry: BitwiseCopyable, Sendable {
     var behaviour: RegisterBehaviour
     var writable: UInt32
     var writeOneToClear: UInt32
     var reset: UInt32
   }
 
+  /// Made once for all devices.
+  static let family8254x = RegisterDispatch(.family8254x)
+
   let table: RegisterTable
   private let entries: [Entry]
   private let entryOfWord: [UInt8]
 
-  init(_ table: RegisterTable) {
+  private init(_ table: RegisterTable) {
     self.table = table
     entries = table.rows.map {
       Entry(
