@@ -114,6 +114,7 @@ let testTargets: [Target] = [
       "Bench", "LinuxABI", "Sockets", "NetStack", "Wires", "PacketCapture", "Machine", "Memory", "EventLoop",
       "Events", "Link", "Packets",
     ]),
+  tests("GuestTests", imports: []),
 ]
 
 let package = Package(

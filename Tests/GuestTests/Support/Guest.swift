@@ -1,0 +1,88 @@
+import Foundation
+
+/// A Linux under QEMU, driven over a serial port of its own (`fixtures/guest/init` is the other end). Emulated by TCG,
+/// so that it runs everywhere.
+final class Guest {
+  /// How a command ended.
+  struct Outcome {
+    let status: Int
+    let output: String
+  }
+
+  private let process: Child
+  private let folder: Folder
+  /// Seconds from QEMU's start until the guest listened.
+  private(set) var bootSeconds = 0.0
+
+  /// Boots a guest with `devices` (QEMU's arguments) and waits until it listens.
+  init(devices: [String], parameters: String = "") throws {
+    folder = try Folder()
+    let boot = [
+      "-kernel", GuestImages.kernel, "-initrd", GuestImages.initramfs,
+      "-append", "console=ttyS0 quiet panic=-1 \(parameters)",
+    ]
+    process = try Guest.start(devices: devices + boot, folder: folder)
+    bootSeconds = try seconds { try awaitReady() }
+  }
+
+  /// Starts QEMU: its first serial port goes to the file `console`, the second to the tests.
+  static func start(devices: [String], folder: Folder) throws -> Child {
+    try Child(
+      GuestImages.qemu,
+      [
+        "-machine", "pc,memory-backend=memory", "-accel", "tcg", "-cpu", "max", "-m", "512M",
+        // vfio-user: the device reads and writes the guest's memory itself.
+        "-object", "memory-backend-memfd,id=memory,size=512M,share=on", "-nodefaults", "-no-user-config",
+        "-display", "none", "-serial", "file:\(folder.file("console"))", "-serial", "stdio",
+      ] + devices, folder: folder)
+  }
+
+  private func awaitReady() throws {
+    do { _ = try process.read(upTo: "@ready\n", until: Deadline(90)) } catch {
+      throw GuestError("the guest does not boot: \(error)\n\(console)")
+    }
+  }
+
+  /// The end of what kernel and firmware said.
+  var console: String { folder.tail("console") }
+
+  var isRunning: Bool { process.isRunning }
+
+  /// Runs a command of the guest's shell. Its output is standard output and standard error together.
+  func run(_ command: String, limit: Double = 30) throws -> Outcome {
+    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    let deadline = Deadline(limit)
+    try process.write("\(id) \(Data(command.utf8).base64EncodedString())\n")
+    do {
+      _ = try process.read(upTo: "@\(id) begin\n", until: deadline)
+      let output = try process.read(upTo: "\n@\(id) end ", until: deadline)
+      let status = try process.read(upTo: "\n", until: deadline)
+      return Outcome(
+        status: Int(String(decoding: status, as: UTF8.self)) ?? -1, output: String(decoding: output, as: UTF8.self))
+    } catch {
+      // The next command's answer would follow this one's: the guest is of no use any more.
+      kill()
+      throw GuestError("`\(command)`: \(error)\n\(console)")
+    }
+  }
+
+  /// Runs a command that must succeed; gives its output.
+  @discardableResult
+  func succeed(_ command: String, limit: Double = 30) throws -> String {
+    let outcome = try run(command, limit: limit)
+    guard outcome.status == 0 else {
+      throw GuestError("`\(command)` ends with \(outcome.status): \(outcome.output)")
+    }
+    return outcome.output
+  }
+
+  /// Reboots, the way `reboot` does, and waits until the guest listens again.
+  func reboot() throws {
+    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    try process.write("\(id) \(Data("reboot -f".utf8).base64EncodedString())\n")
+    try awaitReady()
+  }
+
+  /// Ends it as a power failure does.
+  func kill() { process.kill() }
+}
