@@ -18,10 +18,9 @@ public final class TCPSocket: Socket {
   private var role = Role.unconnected
   /// The port of a socket that has no connection and does not listen.
   private var binding: TCPBinding?
-  /// The binding that the connection or listener has taken over: its sharing can still be changed.
-  private weak var handedOver: TCPBinding?
-  /// The port and the address that bind(2) was asked for: kept when an attempt to connect fails.
-  private var wantedLocal: Endpoint?
+  /// The binding on which the connection or listener stands, or stood.
+  private var handedOver: TCPBinding?
+  /// The address that bind(2) was asked for: kept when an attempt to connect fails.
   private var wantedAddress = IPAddress(.any)
   /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
   private var staleLocal: Endpoint?
@@ -35,6 +34,8 @@ public final class TCPSocket: Socket {
   private var isConnectPending = false
   /// TCP_QUICKACK as it was set last.
   var acknowledgesQuickly = true
+  /// TCP_NOTSENT_LOWAT as it was set last.
+  var notSentLowWater = 0
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
   private(set) var isReceiveShut = false
   private(set) var isClosed = false
@@ -59,10 +60,12 @@ public final class TCPSocket: Socket {
 
   deinit {
     // A socket that nobody closed: its connection must not live on unseen.
+    binding?.letGo()
+    handedOver?.letGo()
     switch role {
     case .connection(let connection): if !isClosed { connection.abort() }
     case .listener(let listener): listener.close()
-    case .unconnected: binding?.release()
+    case .unconnected: break
     }
   }
 
@@ -90,11 +93,24 @@ public final class TCPSocket: Socket {
       if newValue.sendBuffer != storedOptions.sendBuffer { parameters.sendBuffer = newValue.sendBuffer }
       if newValue.receiveBuffer != storedOptions.receiveBuffer { parameters.receiveBuffer = newValue.receiveBuffer }
       parameters.keepAlive = newValue.keepAlive
-      if newValue.reuseAddress != storedOptions.reuseAddress || newValue.reusePort != storedOptions.reusePort {
-        (binding ?? handedOver)?.share(address: newValue.reuseAddress, port: newValue.reusePort)
+      parameters.isUrgentInline = newValue.outOfBandInline
+      parameters.reuseAddress = newValue.reuseAddress
+      parameters.reusePort = newValue.reusePort
+      parameters.interfaceIndex = newValue.interfaceIndex
+      for held in [binding, handedOver] {
+        held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)
       }
       storedOptions = newValue
-      connection?.apply(parameters)
+      applyParameters()
+    }
+  }
+
+  /// The connection, or those that will be accepted, go by what was chosen.
+  func applyParameters() {
+    switch role {
+    case .unconnected: break
+    case .connection(let connection): connection.apply(parameters)
+    case .listener(let listener): listener.parameters = parameters
     }
   }
 
@@ -131,7 +147,8 @@ public final class TCPSocket: Socket {
         readiness.formUnion([.readable, .readHangUp])
         if !connection.state.mayStillSend { readiness.insert(.hangUp) }
       }
-      if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < storedOptions.receiveLowWater {
+      let least = storedOptions.receiveLowWater + (connection.isAtHole ? 1 : 0)
+      if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < least {
         readiness.remove(.readable)
       }
       return readiness
@@ -146,18 +163,17 @@ public final class TCPSocket: Socket {
     case .unconnected: break
     // The port of a connection that is over is free again, unless bind(2) had asked for it.
     case .connection(let connection):
-      guard connection.state == .closed, wantedLocal == nil else { throw .invalidArgument }
+      guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
     case .listener: throw .invalidArgument
     }
-    binding = try reserve(local)
-    wantedLocal = local.port == 0 ? nil : binding?.local
-    wantedAddress = local.address
-  }
-
-  private func reserve(_ local: Endpoint) throws(SocketError) -> TCPBinding {
-    try networked { () throws(NetworkError) in
-      try stack.tcp.bind(local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort)
+    binding = try networked { () throws(NetworkError) in
+      try stack.tcp.bind(
+        local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
+        interface: storedOptions.interfaceIndex)
     }
+    binding?.isKept = local.port != 0
+    handedOver = nil
+    wantedAddress = local.address
   }
 
   public func connect(to remote: Endpoint?) async throws(SocketError) {
@@ -217,7 +233,8 @@ public final class TCPSocket: Socket {
 
   /// A port that bind(2) asked for outlives connections and listeners.
   private func rebind() {
-    if let wantedLocal { binding = try? reserve(wantedLocal) }
+    if let handedOver, handedOver.isKept, binding == nil { binding = handedOver }
+    handedOver = nil
   }
 
   /// connect(2) with AF_UNSPEC.
@@ -311,14 +328,13 @@ public final class TCPSocket: Socket {
     guard !isClosed else { return }
     isClosed = true
     defer { waiters.wake(.hangUp) }
+    binding?.letGo()
+    binding = nil
+    handedOver?.letGo()
     switch role {
-    case .unconnected:
-      binding?.release()
-      binding = nil
+    case .unconnected: break
     case .listener(let listener): listener.close()
     case .connection(let connection):
-      binding?.release()
-      binding = nil
       guard storedOptions.linger != .zero else { return connection.abort() }
       // Unread bytes make it a reset, for which nobody waits.
       if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }
