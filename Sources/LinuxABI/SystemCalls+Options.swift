@@ -64,7 +64,10 @@ extension SystemCalls {
         // TCP_CONGESTION answers in a field of TCP_CA_NAME_MAX bytes.
         let name = Array(text.utf8.prefix(15))
         return name + [UInt8](repeating: 0, count: 16 - name.count)
-      case .information(let info): return TCPInfo.encode(info, now: loop.now)
+      case .information(let info):
+        var bytes = TCPInfo.encode(info, now: loop.now)
+        if socket.isListening { bytes[0] = TCPState.listen.rawValue }
+        return bytes
       }
     }
   }

@@ -78,7 +78,8 @@ extension SystemCalls {
     // struct ucred of nobody: only local sockets have a peer with one.
     case OptionName.SO_PEERCRED: return Self.bytes(of: Int32(0)) + Self.bytes(of: Int64(-1))
     case OptionName.SO_PEERNAME:
-      guard let peer = socket.remoteEndpoint else { throw .ENOTCONN }
+      // Told even of a connection that is over.
+      guard let peer = (socket as? TCPSocket)?.acceptedPeer ?? socket.remoteEndpoint else { throw .ENOTCONN }
       return SocketAddress.encode(peer)
     case OptionName.SO_COOKIE:
       return Self.bytes(of: UInt64(UInt(bitPattern: ObjectIdentifier(socket))))

@@ -84,6 +84,16 @@ public final class NetworkStack {
     address.isLoopback || ownAddresses.contains(address.rawValue)
   }
 
+  /// What `bind` demands of an address, before it looks at anything else.
+  ///
+  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a broadcast
+  ///   address; ``NetworkError/addressFamilyNotSupported``.
+  public func checkBindable(_ address: IPAddress) throws(NetworkError) {
+    if address.isUnspecified { return }
+    guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
+    guard isLocal(wanted) || wanted.isMulticast || isBroadcast(wanted) else { throw .addressNotAvailable }
+  }
+
   /// True for 255.255.255.255 and the directed broadcast address of a network that an interface is on.
   public func isBroadcast(_ address: IPv4Address) -> Bool {
     address == .broadcast

@@ -83,7 +83,7 @@ extension TCPSocket {
     case (.deferredAccept, .integer(let number)): changed.deferredAccept = Self.retries(inSeconds: number)
     case (.windowClamp, .integer(let number)):
       if number == 0 {
-        guard connection == nil && !isListening else { throw .invalidArgument }
+        guard connection?.state ?? .closed == .closed && !isListening else { throw .invalidArgument }
         changed.windowClamp = nil
       } else {
         changed.windowClamp = max(number, Self.smallestWindowClamp)

@@ -12,7 +12,7 @@ extension TCPSocket {
     var sent = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
-      guard let connection else { throw takeError() ?? .network(.brokenPipe) }
+      guard let connection, !isSendShut else { throw takeError() ?? .network(.brokenPipe) }
       if connection.pendingError != nil || !Self.maySend(connection) {
         if Self.isOpening(connection.state) && connection.pendingError == nil {
           // As in Linux a write waits for the handshake.
@@ -54,7 +54,11 @@ extension TCPSocket {
     var received = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
-      guard let connection else { throw takeError() ?? .notConnected }
+      guard let connection else {
+        if let error = takeError() { throw error }
+        guard isReceiveShut else { throw .notConnected }
+        break
+      }
       // Nothing is read across an urgent mark.
       if received > 0 && connection.isAtUrgentMark { break }
       let available = connection.readableCount
@@ -64,8 +68,8 @@ extension TCPSocket {
       if received >= wanted || (buffer.isEmpty && available > 0) { break }
       if received > 0 && !mayWait { break }
       if isReceiveShut || connection.isReceiveClosed || connection.pendingError != nil {
-        // Bytes come before the error, the error before the end of the stream.
-        if received == 0, let error = connection.takeError() { throw .network(error) }
+        // Bytes come before the error, the error before the end of the stream, unless the peer has said that first.
+        if received == 0, !connection.hasReceivedEnd, let error = connection.takeError() { throw .network(error) }
         break
       }
       guard mayWait else { throw .wouldBlock }

@@ -38,6 +38,8 @@ public final class TCPSocket: Socket {
   var notSentLowWater = 0
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
   private(set) var isReceiveShut = false
+  /// shutdown(SHUT_WR) while there was no connection: nothing can be sent.
+  private(set) var isSendShut = false
   private(set) var isClosed = false
   var loop: any EventLoop { stack.loop }
 
@@ -54,6 +56,7 @@ public final class TCPSocket: Socket {
     parameters = listener.parameters
     storedOptions = listener.storedOptions
     unusedOptions = listener.unusedOptions
+    wantedAddress = listener.wantedAddress
     role = .connection(connection)
     observe(connection)
   }
@@ -139,7 +142,11 @@ public final class TCPSocket: Socket {
   public var readiness: Readiness {
     switch role {
     // Linux: a fresh stream socket polls as writable and hung up.
-    case .unconnected: return leftError == nil ? [.writable, .hangUp] : [.writable, .hangUp, .error]
+    case .unconnected:
+      var readiness: Readiness = [.writable, .hangUp]
+      if leftError != nil { readiness.insert(.error) }
+      if isReceiveShut { readiness.formUnion([.readable, .readHangUp]) }
+      return readiness
     case .listener(let listener): return listener.readiness
     case .connection(let connection):
       var readiness = connection.readiness
@@ -158,6 +165,8 @@ public final class TCPSocket: Socket {
   // MARK: Opening
 
   public func bind(to local: Endpoint) throws(SocketError) {
+    // Linux looks at the address before it looks at the socket.
+    try networked { () throws(NetworkError) in try stack.checkBindable(local.address) }
     guard binding == nil else { throw .invalidArgument }
     switch role {
     case .unconnected: break
@@ -176,6 +185,9 @@ public final class TCPSocket: Socket {
     wantedAddress = local.address
   }
 
+  /// connect(2) looks at the address only if there is neither connection nor attempt nor listener.
+  public var heedsConnectAddress: Bool { if case .unconnected = role { true } else { false } }
+
   public func connect(to remote: Endpoint?) async throws(SocketError) {
     guard let remote else { return disconnect() }
     switch role {
@@ -187,7 +199,6 @@ public final class TCPSocket: Socket {
       handedOver = binding
       binding = nil
       leftError = nil
-      isReceiveShut = false
       role = .connection(connection)
       observe(connection)
       isConnectPending = true
@@ -227,6 +238,7 @@ public final class TCPSocket: Socket {
     role = .unconnected
     isConnectPending = false
     isReceiveShut = false
+    isSendShut = false
     staleLocal = Endpoint(wantedAddress, connection.local.port)
     rebind()
   }
@@ -242,7 +254,7 @@ public final class TCPSocket: Socket {
     switch role {
     case .unconnected: return
     case .connection(let connection):
-      if !Self.isOver(connection) { leftError = .connectionReset }
+      leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
       connection.abort()
       leave(connection)
     case .listener(let listener): stopListening(listener)
@@ -301,15 +313,21 @@ public final class TCPSocket: Socket {
 
   public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
     switch role {
-    case .unconnected: throw .notConnected
+    case .unconnected:
+      noteShut(directions)
+      throw .notConnected
     case .listener(let listener):
       guard directions.contains(.receive) else { return }
       stopListening(listener)
       waiters.wake(.hangUp)
     case .connection(let connection):
-      guard !Self.isOver(connection) else { throw .notConnected }
+      guard !Self.isOver(connection) else {
+        noteShut(directions)
+        throw .notConnected
+      }
       if connection.state == .synSent {
-        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`).
+        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`, `tcp_disconnect`).
+        leftError = .connectionReset
         connection.abort()
         leave(connection)
         waiters.wake(.hangUp)
@@ -322,6 +340,13 @@ public final class TCPSocket: Socket {
       if directions.contains(.send) { connection.shutdownSend() }
       waiters.wake([.readable, .writable, .readHangUp])
     }
+  }
+
+  /// Without a connection it is an error, and done all the same, as in Linux, for the sake of those who wait.
+  private func noteShut(_ directions: ShutdownDirections) {
+    if directions.contains(.receive) { isReceiveShut = true }
+    if directions.contains(.send) { isSendShut = true }
+    waiters.wake([.readable, .readHangUp, .hangUp])
   }
 
   public func close() async {

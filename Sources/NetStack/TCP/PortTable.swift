@@ -90,16 +90,9 @@ struct PortTable {
     var bindings: [TCPBinding] = []
     /// Connections and TIME-WAITs: alike ones are counted.
     var uses: [(use: PortUse, count: Int)] = []
-    /// Everybody who bound the port had SO_REUSEADDR then, and none listened: others of the kind need no look at the
-    /// users (`fastreuse`).
-    var sharesAddress = false
-    /// The same for SO_REUSEPORT, with the address for which it holds; nil: not at all (`fastreuseport`).
-    var sharedPort: SharedPort?
-
-    enum SharedPort: Equatable {
-      case anyAddress
-      case address(IPAddress)
-    }
+    /// The newest socket that was given the port shares it by SO_REUSEPORT, with this address: others of the kind need no
+    /// look at the users, even if those have changed their minds (`fastreuseport`).
+    var sharedAddress: IPAddress?
 
     var isEmpty: Bool { bindings.isEmpty && uses.isEmpty }
 
@@ -112,24 +105,12 @@ struct PortTable {
     }
 
     func hasSharedPort(_ wanted: PortUse) -> Bool {
-      guard wanted.reuse.port, let sharedPort else { return false }
-      return sharedPort == .anyAddress || sharedPort == .address(wanted.address)
+      wanted.reuse.port && wanted.address == sharedAddress
     }
 
     /// Notes what the newest user says about sharing (`inet_csk_update_fastreuse`).
     mutating func note(_ use: PortUse) {
-      let shares = use.reuse.address && !use.isListening
-      if isEmpty {
-        sharesAddress = shares
-        sharedPort = use.reuse.port ? .anyAddress : nil
-      } else {
-        if !shares { sharesAddress = false }
-        if !use.reuse.port {
-          sharedPort = nil
-        } else if !hasSharedPort(use) {
-          sharedPort = .address(use.address)
-        }
-      }
+      sharedAddress = use.reuse.port ? use.address : nil
     }
 
     func conflicts(_ wanted: PortUse, besides own: TCPBinding?, isEphemeral: Bool) -> Bool {
@@ -173,7 +154,7 @@ struct PortTable {
   /// True if `wanted` may be bound to `port`, which was asked for by number.
   func isFree(_ wanted: PortUse, _ port: UInt16, besides own: TCPBinding? = nil) -> Bool {
     guard let bucket = buckets[port] else { return true }
-    if bucket.sharesAddress && wanted.reuse.address && !wanted.isListening || bucket.hasSharedPort(wanted) { return true }
+    if bucket.hasSharedPort(wanted) { return true }
     return !bucket.conflicts(wanted, besides: own, isEphemeral: false)
   }
 

@@ -100,6 +100,9 @@ extension TCPConnection {
   /// shut down.
   public var isReceiveClosed: Bool { hasReceivedFin || isReceiveShut || current == .closed || current == .timeWait }
 
+  /// The peer's FIN has been taken.
+  public var hasReceivedEnd: Bool { hasReceivedFin }
+
   /// What poll(2) would say now.
   public var readiness: Readiness {
     var result: Readiness = []

@@ -17,13 +17,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   it is bound already, ``NetworkError/addressFamilyNotSupported``.
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
+    try stack.checkBindable(wanted.address)
     guard local.port == 0 else { throw .invalidArgument }
-    if !wanted.address.isUnspecified {
-      guard let address = wanted.address.v4 else { throw .addressFamilyNotSupported }
-      guard stack.isLocal(address) || address.isMulticast || stack.isBroadcast(address) else {
-        throw .addressNotAvailable
-      }
-    }
     let address = wanted.address.isUnspecified ? IPAddress(.any) : wanted.address
     local = try stack.udp.bind(self, to: Endpoint(address, wanted.port))
     hasImplicitPort = wanted.port == 0
