@@ -65,7 +65,13 @@ extension SystemCalls {
   public func connect(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) async throws(Errno) {
     try await holding(.connect, descriptor, "\(descriptor), \(Self.describe(address))", { 0 }) {
       (socket) async throws(Errno) in
-      switch try SocketAddress.decode(address) {
+      let decoded: SocketAddress.Decoded
+      do throws(Errno) { decoded = try SocketAddress.decode(address) } catch {
+        // A stream that has a connection, an attempt at one or a backlog says so first.
+        guard let stream = socket as? TCPSocket, !stream.heedsConnectAddress, address.count >= 2 else { throw error }
+        decoded = .inet(Endpoint(.any, 0))
+      }
+      switch decoded {
       case .inet(let endpoint):
         try await errnoOf { () async throws(SocketError) in try await socket.connect(to: endpoint) }
       case .unspecified: try await errnoOf { () async throws(SocketError) in try await socket.connect(to: nil) }

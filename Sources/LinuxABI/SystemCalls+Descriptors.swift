@@ -85,9 +85,8 @@ extension SystemCalls {
         table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
         return 0
       case ControlRequest.SIOCATMARK:
-        // No urgent data is kept apart, so there is no mark to be at.
-        guard socket.kind.transport == .stream else { throw .ENOTTY }
-        return 0
+        guard let isAtMark = socket.isAtMark else { throw .ENOTTY }
+        return isAtMark ? 1 : 0
       case ControlRequest.FIONREAD:
         return Int32(clamping: try errnoOf { () throws(SocketError) in try socket.unreadByteCount() })
       case ControlRequest.SIOCOUTQ:

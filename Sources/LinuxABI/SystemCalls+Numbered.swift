@@ -125,8 +125,14 @@ extension SystemCalls {
     case .writev:
       return try await writev(a.int(0), try a.vectors(a.word(1), a.word(2)).map { UnsafeRawBufferPointer($0) })
     case .sendto:
-      _ = try socketFor(call, a.int(0))
-      let destination = try a.destination(4, 5)
+      // A stream has no use for the address, and does not look at it.
+      let isStream = try socketFor(call, a.int(0)).kind.transport == .stream
+      var destination: Endpoint?
+      if isStream {
+        if a.word(4) != 0 { _ = try a.address(4, 5) }
+      } else {
+        destination = try a.destination(4, 5)
+      }
       guard let buffer = try a.buffer(1, 2) else { return try await sendFromNowhere(a.int(0), flags: a.int(3)) }
       return try await sendto(a.int(0), UnsafeRawBufferPointer(buffer), flags: a.int(3), to: destination)
     case .recvfrom:
@@ -149,7 +155,8 @@ extension SystemCalls {
     let isStream = try file(descriptor).socket.kind.transport == .stream
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
     defer { scratch.deallocate() }
-    let result = try await recvfrom(descriptor, scratch, flags: isStream ? flags | MessageFlags.MSG_PEEK : flags)
+    let stays = isStream && flags & MessageFlags.MSG_OOB == 0
+    let result = try await recvfrom(descriptor, scratch, flags: stays ? flags | MessageFlags.MSG_PEEK : flags)
     guard result.count == 0 else { throw .EFAULT }
     return 0
   }

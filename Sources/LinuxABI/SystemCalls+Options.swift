@@ -14,7 +14,10 @@ extension SystemCalls {
     try traced(.setsockopt, "\(descriptor), \(level), \(name), {\(value.count) bytes}", { 0 }) { () throws(Errno) in
       if level == OptionName.SOL_SOCKET {
         try setSocketOption(socket, name, value)
-      } else {
+      } else if Self.hasLevel(socket, level), let kept = KeptOption.find(level, name) {
+        let number = level == Protocol.IPPROTO_IP ? Self.shortInteger(value) : try Self.integer(value)
+        try keep(kept, socket, level, name, number)
+      } else if try !setMembership(socket, level, name, value) {
         guard let option = Self.option(level, name, of: socket) else { throw .ENOPROTOOPT }
         if option == .congestionControl {
           guard !value.isEmpty else { throw .EINVAL }
@@ -22,7 +25,12 @@ extension SystemCalls {
           try errnoOf { () throws(SocketError) in try socket.set(option, to: .text(text)) }
         } else {
           let number = level == Protocol.IPPROTO_IP ? try Self.shortInteger(value, option) : try Self.integer(value)
+          let before = option == .typeOfService ? try? socket.get(option) : nil
           try errnoOf { () throws(SocketError) in try socket.set(option, to: .integer(number)) }
+          if option == .typeOfService, let after = try? socket.get(option), after != before, case .integer(let tos) = after
+          {
+            socket.options.priority = prioritiesOfService[tos & 0x1E / 2]
+          }
         }
       }
     }
@@ -43,6 +51,10 @@ extension SystemCalls {
     let socket = try socketFor(.getsockopt, descriptor)
     return try traced(.getsockopt, "\(descriptor), \(level), \(name)", { _ in 0 }) { () throws(Errno) in
       if level == OptionName.SOL_SOCKET { return try socketOption(socket, name) }
+      if Self.hasLevel(socket, level), KeptOption.find(level, name) != nil {
+        return Self.bytes(of: KeptOption.value(level, name, of: socket))
+      }
+      if let answer = try membershipOption(socket, level, name) { return answer }
       guard let option = Self.option(level, name, of: socket) else {
         throw Self.hasLevel(socket, level) ? .ENOPROTOOPT : .EOPNOTSUPP
       }
@@ -52,7 +64,10 @@ extension SystemCalls {
         // TCP_CONGESTION answers in a field of TCP_CA_NAME_MAX bytes.
         let name = Array(text.utf8.prefix(15))
         return name + [UInt8](repeating: 0, count: 16 - name.count)
-      case .information(let info): return TCPInfo.encode(info, now: loop.now)
+      case .information(let info):
+        var bytes = TCPInfo.encode(info, now: loop.now)
+        if socket.isListening { bytes[0] = TCPState.listen.rawValue }
+        return bytes
       }
     }
   }
@@ -65,8 +80,9 @@ extension SystemCalls {
   }
 
   /// Levels whose options a socket can be asked for.
-  private static func hasLevel(_ socket: any Socket, _ level: Int32) -> Bool {
-    level == Protocol.IPPROTO_IP || Int(level) == socket.kind.protocolNumber && socket.kind.transport != .raw
+  static func hasLevel(_ socket: any Socket, _ level: Int32) -> Bool {
+    level == Protocol.IPPROTO_IP
+      || Int(level) == socket.kind.protocolNumber && (socket.kind.transport == .stream || socket.kind.transport == .datagram)
   }
 
   private static func option(_ level: Int32, _ name: Int32, of socket: any Socket) -> ProtocolOption? {
@@ -90,94 +106,37 @@ extension SystemCalls {
     case (Protocol.IPPROTO_TCP, OptionName.TCP_QUICKACK): .quickAcknowledge
     case (Protocol.IPPROTO_TCP, OptionName.TCP_CONGESTION): .congestionControl
     case (Protocol.IPPROTO_TCP, OptionName.TCP_USER_TIMEOUT): .userTimeout
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_SYNCNT): .synRetries
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_LINGER2): .finWait2Timeout
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_DEFER_ACCEPT): .deferredAccept
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_WINDOW_CLAMP): .windowClamp
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_NOTSENT_LOWAT): .notSentLowWater
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_THIN_LINEAR_TIMEOUTS): .linearTimeouts
+    case (Protocol.IPPROTO_TCP, OptionName.TCP_THIN_DUPACK): .thinDuplicates
     case (Protocol.IPPROTO_UDP, OptionName.UDP_CORK): .datagramCork
     default: nil
     }
   }
 
-  private func setSocketOption(
-    _ socket: any Socket, _ name: Int32, _ value: UnsafeRawBufferPointer
-  ) throws(Errno) {
-    let number = try Self.integer(value)
-    switch name {
-    case OptionName.SO_REUSEADDR: socket.options.reuseAddress = number != 0
-    case OptionName.SO_REUSEPORT: socket.options.reusePort = number != 0
-    case OptionName.SO_BROADCAST: socket.options.broadcast = number != 0
-    case OptionName.SO_KEEPALIVE: socket.options.keepAlive = number != 0
-    case OptionName.SO_DONTROUTE: socket.options.dontRoute = number != 0
-    case OptionName.SO_OOBINLINE: socket.options.outOfBandInline = number != 0
-    case OptionName.SO_TIMESTAMP: socket.options.timestamp = number != 0
-    case OptionName.SO_PRIORITY: socket.options.priority = Int32(truncatingIfNeeded: number)
-    case OptionName.SO_SNDBUF: socket.options.sendBuffer = Self.bufferSize(number, minimum: 4608)
-    case OptionName.SO_RCVBUF: socket.options.receiveBuffer = Self.bufferSize(number, minimum: 2304)
-    case OptionName.SO_RCVLOWAT:
-      let asked = number < 0 ? Int(Int32.max) : max(number, 1)
-      // A stream never holds more than its buffer, so it could wait for ever (Linux `tcp_set_rcvlowat`).
-      let most = socket.kind.transport == .stream ? stack.tcp.configuration.defaults.maximumReceiveBuffer / 2 : asked
-      socket.options.receiveLowWater = min(asked, most)
-    case OptionName.SO_LINGER:
-      guard value.count >= 8 else { throw .EINVAL }
-      let seconds = value.loadUnaligned(fromByteOffset: 4, as: Int32.self)
-      socket.options.lingers = number != 0
-      // A negative time is a large number without sign.
-      if number != 0 { socket.options.lingerTime = .seconds(Int(seconds < 0 ? Int32.max : seconds)) }
-    case OptionName.SO_RCVTIMEO: socket.options.receiveTimeout = try Self.timeout(value)
-    case OptionName.SO_SNDTIMEO: socket.options.sendTimeout = try Self.timeout(value)
-    case OptionName.SO_TYPE, OptionName.SO_ERROR, OptionName.SO_PROTOCOL, OptionName.SO_DOMAIN,
-      OptionName.SO_ACCEPTCONN, OptionName.SO_SNDLOWAT:
-      throw .ENOPROTOOPT
-    default: throw .ENOPROTOOPT
-    }
-  }
-
-  private func socketOption(_ socket: any Socket, _ name: Int32) throws(Errno) -> [UInt8] {
-    let options = socket.options
-    func flag(_ value: Bool) -> [UInt8] { Self.bytes(of: Int32(value ? 1 : 0)) }
-    switch name {
-    case OptionName.SO_REUSEADDR: return flag(options.reuseAddress)
-    case OptionName.SO_REUSEPORT: return flag(options.reusePort)
-    case OptionName.SO_BROADCAST: return flag(options.broadcast)
-    case OptionName.SO_KEEPALIVE: return flag(options.keepAlive)
-    case OptionName.SO_DONTROUTE: return flag(options.dontRoute)
-    case OptionName.SO_OOBINLINE: return flag(options.outOfBandInline)
-    case OptionName.SO_TIMESTAMP: return flag(options.timestamp)
-    case OptionName.SO_PRIORITY: return Self.bytes(of: options.priority)
-    case OptionName.SO_SNDBUF: return Self.bytes(of: Int32(clamping: options.sendBuffer))
-    case OptionName.SO_RCVBUF: return Self.bytes(of: Int32(clamping: options.receiveBuffer))
-    case OptionName.SO_RCVLOWAT: return Self.bytes(of: Int32(clamping: options.receiveLowWater))
-    case OptionName.SO_SNDLOWAT: return Self.bytes(of: Int32(1))
-    case OptionName.SO_TYPE:
-      switch socket.kind.transport {
-      case .stream: return Self.bytes(of: SocketType.SOCK_STREAM)
-      case .datagram, .ping: return Self.bytes(of: SocketType.SOCK_DGRAM)
-      case .raw: return Self.bytes(of: SocketType.SOCK_RAW)
-      }
-    case OptionName.SO_DOMAIN: return Self.bytes(of: SocketDomain.AF_INET)
-    case OptionName.SO_PROTOCOL: return Self.bytes(of: Int32(socket.kind.protocolNumber))
-    case OptionName.SO_ACCEPTCONN: return flag(socket.isListening)
-    case OptionName.SO_ERROR: return Self.bytes(of: socket.takeError()?.errno.rawValue ?? 0)
-    case OptionName.SO_LINGER:
-      return flag(options.lingers) + Self.bytes(of: Int32(clamping: options.lingerTime.nanoseconds / 1_000_000_000))
-    case OptionName.SO_RCVTIMEO: return Self.timeval(options.receiveTimeout)
-    case OptionName.SO_SNDTIMEO: return Self.timeval(options.sendTimeout)
-    default: throw .ENOPROTOOPT
-    }
-  }
-
   /// Linux doubles the size asked for, to count its own overhead, within net.core's limits (socket(7)).
-  private static func bufferSize(_ asked: Int, minimum: Int) -> Int {
+  static func bufferSize(_ asked: Int, minimum: Int) -> Int {
     max(min(max(asked, 0), maximumBuffer) * 2, minimum)
   }
 
   /// net.core.rmem_max and wmem_max: large enough for a long fat path.
   static let maximumBuffer = 8 << 20
 
-  private static func integer(_ value: UnsafeRawBufferPointer) throws(Errno) -> Int {
+  static func integer(_ value: UnsafeRawBufferPointer) throws(Errno) -> Int {
     guard value.count >= 4 else { throw .EINVAL }
     return Int(value.loadUnaligned(as: Int32.self))
   }
 
   /// The IP level also takes a single byte, and for some options none, which counts as zero (ip(7)).
+  static func shortInteger(_ value: UnsafeRawBufferPointer) -> Int {
+    if value.count >= 4 { return Int(value.loadUnaligned(as: Int32.self)) }
+    return value.first.map { Int($0) } ?? 0
+  }
+
   private static func shortInteger(_ value: UnsafeRawBufferPointer, _ option: ProtocolOption) throws(Errno) -> Int {
     if value.count >= 4 { return try integer(value) }
     if let first = value.first { return Int(first) }
@@ -187,7 +146,7 @@ extension SystemCalls {
     }
   }
 
-  private static func timeout(_ value: UnsafeRawBufferPointer) throws(Errno) -> TimeSpan? {
+  static func timeout(_ value: UnsafeRawBufferPointer) throws(Errno) -> TimeSpan? {
     guard value.count >= 16 else { throw .EINVAL }
     let seconds = value.loadUnaligned(fromByteOffset: 0, as: Int64.self)
     let microseconds = value.loadUnaligned(fromByteOffset: 8, as: Int64.self)
@@ -199,7 +158,7 @@ extension SystemCalls {
     return TimeSpan(nanoseconds: seconds * 1_000_000_000 + microseconds * 1000)
   }
 
-  private static func timeval(_ span: TimeSpan?) -> [UInt8] {
+  static func timeval(_ span: TimeSpan?) -> [UInt8] {
     let nanoseconds = span?.nanoseconds ?? 0
     return bytes(of: nanoseconds / 1_000_000_000) + bytes(of: nanoseconds % 1_000_000_000 / 1000)
   }

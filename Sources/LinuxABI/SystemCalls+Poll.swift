@@ -63,6 +63,7 @@ extension SystemCalls {
     var mask: Int16 = 0
     if readiness.contains(.readable) { mask |= PollMask.POLLIN | PollMask.POLLRDNORM }
     if readiness.contains(.writable) { mask |= PollMask.POLLOUT | PollMask.POLLWRNORM }
+    if readiness.contains(.priority) { mask |= PollMask.POLLPRI }
     if readiness.contains(.error) { mask |= PollMask.POLLERR }
     if readiness.contains(.hangUp) { mask |= PollMask.POLLHUP }
     if readiness.contains(.readHangUp) { mask |= PollMask.POLLRDHUP }
@@ -73,6 +74,7 @@ extension SystemCalls {
     var interest: Readiness = []
     if events & (PollMask.POLLIN | PollMask.POLLRDNORM) != 0 { interest.insert(.readable) }
     if events & (PollMask.POLLOUT | PollMask.POLLWRNORM) != 0 { interest.insert(.writable) }
+    if events & PollMask.POLLPRI != 0 { interest.insert(.priority) }
     if events & PollMask.POLLRDHUP != 0 { interest.insert(.readHangUp) }
     return interest
   }

@@ -21,15 +21,20 @@ extension SystemCalls {
 
   /// sendto(2); nil sends to the connected peer.
   ///
-  /// - Throws: EOPNOTSUPP for MSG_OOB, which this layer does not send.
+  /// - Throws: EOPNOTSUPP for MSG_OOB on anything but a stream.
   public func sendto(
     _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, flags: Int32 = 0, to destination: Endpoint? = nil
   ) async throws(Errno) -> Int {
     try await holding(
       .sendto, descriptor, "\(descriptor), \(bytes.count), \(flags), \(destination?.text ?? "NULL")", { $0 }
     ) { (socket) async throws(Errno) in
-      guard flags & MessageFlags.MSG_OOB == 0 else { throw .EOPNOTSUPP }
       var transfer: TransferFlags = []
+      if flags & MessageFlags.MSG_OOB != 0 {
+        guard socket.kind.transport == .stream else {
+          throw bytes.count > 65_535 && socket.kind.transport != .stream ? .EMSGSIZE : .EOPNOTSUPP
+        }
+        transfer.insert(.outOfBand)
+      }
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_MORE != 0 { transfer.insert(.more) }
       return try await errnoOf { () async throws(SocketError) in
@@ -40,7 +45,7 @@ extension SystemCalls {
 
   /// recvfrom(2). With MSG_TRUNC the count of a datagram is its full length, even where the buffer was smaller.
   ///
-  /// - Throws: EINVAL for MSG_OOB (no urgent data is kept apart), EAGAIN for MSG_ERRQUEUE (the error queue is empty).
+  /// - Throws: EINVAL for MSG_OOB without urgent data, EAGAIN for MSG_ERRQUEUE (the error queue is empty).
   public func recvfrom(
     _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, flags: Int32 = 0
   ) async throws(Errno) -> ReceiveResult {
@@ -48,15 +53,14 @@ extension SystemCalls {
       (socket) async throws(Errno) in
       let isStream = socket.kind.transport == .stream
       // UDP does not look at the flag.
-      if flags & MessageFlags.MSG_OOB != 0 && socket.kind.transport != .datagram {
-        throw isStream ? .EINVAL : .EOPNOTSUPP
-      }
+      if flags & MessageFlags.MSG_OOB != 0 && !isStream && socket.kind.transport != .datagram { throw .EOPNOTSUPP }
       guard flags & MessageFlags.MSG_ERRQUEUE == 0 else { throw .EAGAIN }
       var transfer: TransferFlags = []
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_PEEK != 0 { transfer.insert(.peek) }
       if flags & MessageFlags.MSG_WAITALL != 0 { transfer.insert(.waitAll) }
       if isStream && flags & MessageFlags.MSG_TRUNC != 0 { transfer.insert(.discard) }
+      if isStream && flags & MessageFlags.MSG_OOB != 0 { transfer.insert(.outOfBand) }
       var result = try await errnoOf { () async throws(SocketError) in
         try await socket.receive(into: buffer, flags: transfer)
       }

@@ -67,6 +67,11 @@ public final class NetworkStack {
     return interface
   }
 
+  /// The interface of an index; nil if there is none.
+  public func interface(at index: Int) -> NetworkInterface? {
+    index > 0 && index <= interfaces.count ? interfaces[index - 1] : nil
+  }
+
   public func interface(named name: String) -> NetworkInterface? { interfaces.first { $0.name == name } }
 
   func localAddressesChanged() {
@@ -77,6 +82,16 @@ public final class NetworkStack {
   /// True if `address` is one of this host's, 127.0.0.0/8 included.
   public func isLocal(_ address: IPv4Address) -> Bool {
     address.isLoopback || ownAddresses.contains(address.rawValue)
+  }
+
+  /// What `bind` demands of an address, before it looks at anything else.
+  ///
+  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a broadcast
+  ///   address; ``NetworkError/addressFamilyNotSupported``.
+  public func checkBindable(_ address: IPAddress) throws(NetworkError) {
+    if address.isUnspecified { return }
+    guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
+    guard isLocal(wanted) || wanted.isMulticast || isBroadcast(wanted) else { throw .addressNotAvailable }
   }
 
   /// True for 255.255.255.255 and the directed broadcast address of a network that an interface is on.
@@ -102,12 +117,14 @@ public final class NetworkStack {
   ///
   /// - Parameters:
   ///   - source: the address to speak from; nil or 0.0.0.0: the route decides.
-  ///   - interface: the only interface that may be used, if the caller is bound to one.
-  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` if `source` is not one of this host's,
+  ///   - index: index of the only interface that may be used, if the caller is bound to one; 0: any.
+  /// - Throws: ``NetworkError/noSuchDevice``, ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` if `source` is not one of this host's,
   ///   ``NetworkError/addressFamilyNotSupported``.
   public func path(
-    to destination: IPAddress, from source: IPAddress?, via interface: NetworkInterface? = nil
+    to destination: IPAddress, from source: IPAddress?, via index: Int = 0
   ) throws(NetworkError) -> Path {
+    let interface = interface(at: index)
+    if index != 0 && interface == nil { throw .noSuchDevice }
     guard var target = destination.v4 else { throw .addressFamilyNotSupported }
     var wanted: IPv4Address?
     if let source, !source.isUnspecified {
@@ -117,11 +134,11 @@ public final class NetworkStack {
     }
     // Linux takes the unspecified destination for this host.
     if target == .any { target = wanted ?? .loopback }
-    if isLocal(target) { return localPath(to: target, from: wanted) }
+    if isLocal(target), interface.map({ $0.isHome(of: target) }) ?? true { return localPath(to: target, from: wanted) }
     if target == .broadcast || target.isMulticast {
       return try groupPath(to: target, from: wanted, via: interface)
     }
-    guard let route = routes.lookUp(target, via: interface) else { throw .noRoute }
+    guard let route = routes.lookUp(target, via: interface) ?? interface.flatMap(Self.onLink) else { throw .noRoute }
     guard let from = wanted ?? route.preferredSource ?? route.interface.source(for: route.gateway ?? target) else {
       throw .addressNotAvailable
     }
@@ -130,6 +147,11 @@ public final class NetworkStack {
     return Path(
       stack: self, interface: route.interface, source: from, destination: target, nextHop: route.gateway ?? target,
       station: isBroadcast ? .broadcast : nil, mtu: min(limit, route.interface.mtu), isBroadcast: isBroadcast)
+  }
+
+  /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
+  private static func onLink(_ interface: NetworkInterface) -> Route? {
+    interface.isUp && !interface.isLoopback ? Route(prefix: .any, interface: interface) : nil
   }
 
   private func localPath(to target: IPv4Address, from wanted: IPv4Address?) -> Path {

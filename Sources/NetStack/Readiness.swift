@@ -13,4 +13,6 @@ public struct Readiness: OptionSet, Sendable, Hashable {
   public static let hangUp = Readiness(rawValue: 8)
   /// The peer closed its sending direction.
   public static let readHangUp = Readiness(rawValue: 16)
+  /// An urgent byte waits to be taken.
+  public static let priority = Readiness(rawValue: 32)
 }

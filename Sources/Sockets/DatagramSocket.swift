@@ -36,6 +36,8 @@ public class DatagramSocket: Socket {
       storedOptions = newValue
       endpoint.receiveQueueLimit = newValue.receiveBuffer
       endpoint.allowsBroadcast = newValue.broadcast
+      endpoint.receivesAllGroups = newValue.receivesAllGroups
+      if endpoint.boundIndex != newValue.interfaceIndex { endpoint.boundIndex = newValue.interfaceIndex }
       optionsChanged(newValue)
     }
   }
@@ -119,7 +121,8 @@ public class DatagramSocket: Socket {
       var span = buffer.mutableBytes
       if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
         return ReceiveResult(
-          count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source)
+          count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source,
+          datagram: datagram)
       }
       if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
       if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
@@ -138,6 +141,7 @@ public class DatagramSocket: Socket {
   public func takeError() -> SocketError? { endpoint.takeError().map { .network($0) } }
   public func unreadByteCount() -> Int { endpoint.nextLength }
   public func unsentByteCount() -> Int { 0 }
+  public var isAtMark: Bool? { nil }
 
   public func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
     switch option {
@@ -173,6 +177,26 @@ public class DatagramSocket: Socket {
     case .multicastLoop: endpoint.loopsMulticast = number != 0
     default: throw .unknownOption
     }
+  }
+
+  // MARK: Groups
+
+  /// The address that IP_MULTICAST_IF named.
+  public private(set) var multicastAddress = IPv4Address.any
+
+  /// IP_MULTICAST_IF: where datagrams to groups go; nil: where the route leads.
+  public func setMulticastInterface(_ interface: NetworkInterface?, address: IPv4Address) {
+    endpoint.multicastInterface = interface
+    multicastAddress = address
+  }
+
+  public func join(_ group: IPv4Address, on interface: NetworkInterface) throws(SocketError) {
+    try networked { () throws(NetworkError) in try endpoint.join(group, on: interface) }
+  }
+
+  /// Leaves a group; without an interface wherever it was joined.
+  public func leave(_ group: IPv4Address, on interface: NetworkInterface?) throws(SocketError) {
+    try networked { () throws(NetworkError) in try endpoint.leave(group, on: interface) }
   }
 
   public func close() async {
@@ -280,6 +304,12 @@ public final class RawSocket: DatagramSocket {
     super.init(SocketKind(transport: .raw, protocolNumber: protocolNumber), on: stack, endpoint: raw)
   }
 
+  /// ICMP types that are not received (ICMP_FILTER), one bit each.
+  public var filteredICMPTypes: UInt32 {
+    get { raw.filteredICMPTypes }
+    set { raw.filteredICMPTypes = newValue }
+  }
+
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
@@ -313,7 +343,7 @@ extension Readiness {
   var text: String {
     let names: [(Readiness, String)] = [
       (.readable, "readable"), (.writable, "writable"), (.error, "error"), (.hangUp, "hang-up"),
-      (.readHangUp, "read hang-up"),
+      (.readHangUp, "read hang-up"), (.priority, "urgent"),
     ]
     return names.filter { contains($0.0) }.map(\.1).joined(separator: ", ")
   }

@@ -42,6 +42,8 @@ public protocol Socket: AnyObject {
   func takeError() -> SocketError?
   /// Bytes that can be read without blocking (FIONREAD); the size of the next datagram for datagram sockets.
   func unreadByteCount() throws(SocketError) -> Int
+  /// The reader stands at an urgent byte (SIOCATMARK); nil for sockets without urgent data.
+  var isAtMark: Bool? { get }
   /// Bytes not yet sent or acknowledged (SIOCOUTQ).
   func unsentByteCount() throws(SocketError) -> Int
 
@@ -90,6 +92,8 @@ public struct TransferFlags: OptionSet, Sendable {
   public static let more = TransferFlags(rawValue: 8)
   /// Throw away what is received from a stream instead of storing it (MSG_TRUNC, tcp(7)).
   public static let discard = TransferFlags(rawValue: 16)
+  /// Urgent data (MSG_OOB).
+  public static let outOfBand = TransferFlags(rawValue: 32)
 }
 
 /// What was received: how many bytes went into the buffer, how many the datagram had, and from where.
@@ -98,11 +102,19 @@ public struct ReceiveResult: Sendable, Equatable {
   /// Length of the whole datagram; larger than `count` if it was cut.
   public var fullCount: Int
   public var source: Endpoint?
+  /// What else is known of a datagram.
+  public var datagram: ReceivedDatagram?
+  /// It is the urgent byte (MSG_OOB).
+  public var isOutOfBand: Bool
 
-  public init(count: Int, fullCount: Int, source: Endpoint?) {
+  public init(
+    count: Int, fullCount: Int, source: Endpoint?, datagram: ReceivedDatagram? = nil, isOutOfBand: Bool = false
+  ) {
     self.count = count
     self.fullCount = fullCount
     self.source = source
+    self.datagram = datagram
+    self.isOutOfBand = isOutOfBand
   }
 }
 
@@ -114,8 +126,15 @@ public struct SocketOptions: Sendable, Equatable {
   public var keepAlive = false
   public var dontRoute = false
   public var outOfBandInline = false
-  public var timestamp = false
+  /// The option that asked for time stamps of what is received (SO_TIMESTAMP and its kin), by number; 0: none.
+  public var timestamp: Int32 = 0
+  /// IP_MULTICAST_ALL: datagrams of groups that others on this host have joined are received too.
+  public var receivesAllGroups = true
+  /// Options without a meaning for the socket itself, by a key of whoever keeps them.
+  public var kept: [Int64: Int32] = [:]
   public var priority: Int32 = 0
+  /// SO_BINDTODEVICE, as index; 0: all interfaces.
+  public var interfaceIndex = 0
   /// SO_LINGER is on, and its time, which stays when it is turned off.
   public var lingers = false
   public var lingerTime = TimeSpan.zero
@@ -145,6 +164,10 @@ public enum ProtocolOption: Sendable, Hashable {
   case datagramCork
   case noDelay, maximumSegment, cork, keepAliveIdle, keepAliveInterval, keepAliveCount, quickAcknowledge
   case congestionControl, userTimeout, information
+  /// TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_NOTSENT_LOWAT
+  case synRetries, finWait2Timeout, deferredAccept, windowClamp, notSentLowWater
+  /// TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK
+  case linearTimeouts, thinDuplicates
 
   public enum Value: Sendable, Equatable {
     case integer(Int)

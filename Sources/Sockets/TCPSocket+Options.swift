@@ -21,6 +21,15 @@ extension TCPSocket {
     case .userTimeout:
       return .integer(parameters.userTimeout.map { Int(clamping: $0.nanoseconds / 1_000_000) } ?? 0)
     case .information: return .information(connection?.info)
+    case .synRetries: return .integer(parameters.synRetries ?? stack.tcp.configuration.synRetries)
+    case .finWait2Timeout:
+      return .integer(Int((parameters.finWait2Timeout ?? stack.tcp.configuration.finWait2Timeout).seconds))
+    case .deferredAccept: return .integer(Self.seconds(ofRetries: parameters.deferredAccept))
+    case .windowClamp: return .integer(parameters.windowClamp ?? 0)
+    case .notSentLowWater: return .integer(notSentLowWater)
+    case .linearTimeouts: return .integer(parameters.hasLinearTimeouts ? 1 : 0)
+    // Early retransmission of thin streams is gone from Linux, and so it is here.
+    case .thinDuplicates: return .integer(0)
     case .headerIncluded: return .integer(0)
     case .datagramCork: throw .unknownOption
     case .pathMTUDiscovery: return .integer(unusedOptions.pathMTUDiscovery)
@@ -65,6 +74,27 @@ extension TCPSocket {
     case (.userTimeout, .integer(let number)):
       guard number >= 0 else { throw .invalidArgument }
       changed.userTimeout = number == 0 ? nil : .milliseconds(number)
+    case (.synRetries, .integer(let number)):
+      guard (1...127).contains(number) else { throw .invalidArgument }
+      changed.synRetries = number
+    case (.finWait2Timeout, .integer(let number)):
+      // Zero asks for the stack's own, and two minutes are the most.
+      changed.finWait2Timeout = number == 0 ? nil : .seconds(number < 0 ? -1 : min(number, 120))
+    case (.deferredAccept, .integer(let number)): changed.deferredAccept = Self.retries(inSeconds: number)
+    case (.windowClamp, .integer(let number)):
+      if number == 0 {
+        guard connection?.state ?? .closed == .closed && !isListening else { throw .invalidArgument }
+        changed.windowClamp = nil
+      } else {
+        changed.windowClamp = max(number, Self.smallestWindowClamp)
+      }
+    case (.notSentLowWater, .integer(let number)):
+      notSentLowWater = number
+      // Without sign; zero asks for the stack's own, which is no limit.
+      changed.notSentLowWater = number == 0 ? nil : Int(UInt32(truncatingIfNeeded: number))
+    case (.linearTimeouts, .integer(let number)), (.thinDuplicates, .integer(let number)):
+      guard number == 0 || number == 1 else { throw .invalidArgument }
+      if option == .linearTimeouts { changed.hasLinearTimeouts = number == 1 }
     case (.congestionControl, .text(let name)):
       guard let algorithm = CongestionAlgorithm(rawValue: name) else {
         throw .unknownAlgorithm
@@ -78,7 +108,33 @@ extension TCPSocket {
     default: throw .invalidArgument
     }
     parameters = changed
-    connection?.apply(changed)
+    applyParameters()
+  }
+
+  /// Half of what SO_RCVBUF is at least (Linux SOCK_MIN_RCVBUF / 2), bytes.
+  private static let smallestWindowClamp = 1152
+
+  /// How many retransmissions of a SYN-ACK fill so many seconds (Linux `secs_to_retrans`).
+  private static func retries(inSeconds seconds: Int) -> Int {
+    guard seconds > 0 else { return 0 }
+    var (retries, timeout, period) = (1, 1, 1)
+    while seconds > period && retries < 255 {
+      retries += 1
+      timeout = min(timeout * 2, 120)
+      period += timeout
+    }
+    return retries
+  }
+
+  /// How many seconds so many retransmissions take (Linux `retrans_to_secs`).
+  private static func seconds(ofRetries retries: Int) -> Int {
+    guard retries > 0 else { return 0 }
+    var (timeout, period) = (1, 1)
+    for _ in 1..<retries {
+      timeout = min(timeout * 2, 120)
+      period += timeout
+    }
+    return period
   }
 }
 

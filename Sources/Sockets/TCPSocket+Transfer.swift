@@ -12,7 +12,7 @@ extension TCPSocket {
     var sent = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
-      guard let connection else { throw takeError() ?? .network(.brokenPipe) }
+      guard let connection, !isSendShut else { throw takeError() ?? .network(.brokenPipe) }
       if connection.pendingError != nil || !Self.maySend(connection) {
         if Self.isOpening(connection.state) && connection.pendingError == nil {
           // As in Linux a write waits for the handshake.
@@ -23,7 +23,11 @@ extension TCPSocket {
         }
       } else {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
-        sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
+        if flags.contains(.outOfBand) {
+          sent += connection.sendUrgent(rest)
+        } else {
+          sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
+        }
         if sent == bytes.count { return sent }
       }
       guard mayWait else {
@@ -42,6 +46,7 @@ extension TCPSocket {
   public func receive(
     into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
   ) async throws(SocketError) -> ReceiveResult {
+    if flags.contains(.outOfBand) { return try receiveUrgent(into: buffer, flags) }
     let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
     let wanted =
@@ -49,15 +54,22 @@ extension TCPSocket {
     var received = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
-      guard let connection else { throw takeError() ?? .notConnected }
+      guard let connection else {
+        if let error = takeError() { throw error }
+        guard isReceiveShut else { throw .notConnected }
+        break
+      }
+      // Nothing is read across an urgent mark.
+      if received > 0 && connection.isAtUrgentMark { break }
       let available = connection.readableCount
       take(from: connection, into: buffer, flags, &received)
+      if received > 0 && connection.isAtUrgentMark { break }
       // A read of no bytes waits for some (recvfrom(2) of Linux).
       if received >= wanted || (buffer.isEmpty && available > 0) { break }
       if received > 0 && !mayWait { break }
       if isReceiveShut || connection.isReceiveClosed || connection.pendingError != nil {
-        // Bytes come before the error, the error before the end of the stream.
-        if received == 0, let error = connection.takeError() { throw .network(error) }
+        // Bytes come before the error, the error before the end of the stream, unless the peer has said that first.
+        if received == 0, !connection.hasReceivedEnd, let error = connection.takeError() { throw .network(error) }
         break
       }
       guard mayWait else { throw .wouldBlock }
@@ -75,12 +87,28 @@ extension TCPSocket {
   ) {
     let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[received...])
     switch (flags.contains(.peek), flags.contains(.discard)) {
-    case (true, true): received = min(buffer.count, connection.readableCount)
+    case (true, true): received = connection.peekCount(buffer.count)
     case (true, false): received = connection.peek(into: buffer)
     case (false, true): received += connection.discard(rest.count)
     case (false, false): received += connection.receive(into: rest)
     }
   }
+
+  /// The urgent byte, which is never waited for (Linux `tcp_recv_urg`).
+  private func receiveUrgent(
+    into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags
+  ) throws(SocketError) -> ReceiveResult {
+    guard !isListening else { throw .notConnected }
+    guard let connection else { throw .invalidArgument }
+    let byte = try networked { () throws(NetworkError) in
+      try connection.receiveUrgent(peek: flags.contains(.peek), isReceiveShut: isReceiveShut)
+    }
+    guard let byte else { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
+    if let first = buffer.baseAddress, !flags.contains(.discard) { first.storeBytes(of: byte, as: UInt8.self) }
+    return ReceiveResult(count: min(buffer.count, 1), fullCount: 1, source: nil, isOutOfBand: true)
+  }
+
+  public var isAtMark: Bool? { connection?.isAtUrgentMark ?? false }
 
   func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
     switch await waiters.wait(for: interest, on: loop, until: deadline) {
@@ -92,7 +120,7 @@ extension TCPSocket {
 
   public func unreadByteCount() throws(SocketError) -> Int {
     guard !isListening else { throw .invalidArgument }
-    return connection?.readableCount ?? 0
+    return connection?.readableBeforeMark ?? 0
   }
 
   public func unsentByteCount() throws(SocketError) -> Int {

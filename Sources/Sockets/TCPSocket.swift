@@ -18,10 +18,9 @@ public final class TCPSocket: Socket {
   private var role = Role.unconnected
   /// The port of a socket that has no connection and does not listen.
   private var binding: TCPBinding?
-  /// The binding that the connection or listener has taken over: its sharing can still be changed.
-  private weak var handedOver: TCPBinding?
-  /// The port and the address that bind(2) was asked for: kept when an attempt to connect fails.
-  private var wantedLocal: Endpoint?
+  /// The binding on which the connection or listener stands, or stood.
+  private var handedOver: TCPBinding?
+  /// The address that bind(2) was asked for: kept when an attempt to connect fails.
   private var wantedAddress = IPAddress(.any)
   /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
   private var staleLocal: Endpoint?
@@ -35,8 +34,12 @@ public final class TCPSocket: Socket {
   private var isConnectPending = false
   /// TCP_QUICKACK as it was set last.
   var acknowledgesQuickly = true
+  /// TCP_NOTSENT_LOWAT as it was set last.
+  var notSentLowWater = 0
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
   private(set) var isReceiveShut = false
+  /// shutdown(SHUT_WR) while there was no connection: nothing can be sent.
+  private(set) var isSendShut = false
   private(set) var isClosed = false
   var loop: any EventLoop { stack.loop }
 
@@ -53,16 +56,19 @@ public final class TCPSocket: Socket {
     parameters = listener.parameters
     storedOptions = listener.storedOptions
     unusedOptions = listener.unusedOptions
+    wantedAddress = listener.wantedAddress
     role = .connection(connection)
     observe(connection)
   }
 
   deinit {
     // A socket that nobody closed: its connection must not live on unseen.
+    binding?.letGo()
+    handedOver?.letGo()
     switch role {
     case .connection(let connection): if !isClosed { connection.abort() }
     case .listener(let listener): listener.close()
-    case .unconnected: binding?.release()
+    case .unconnected: break
     }
   }
 
@@ -90,11 +96,24 @@ public final class TCPSocket: Socket {
       if newValue.sendBuffer != storedOptions.sendBuffer { parameters.sendBuffer = newValue.sendBuffer }
       if newValue.receiveBuffer != storedOptions.receiveBuffer { parameters.receiveBuffer = newValue.receiveBuffer }
       parameters.keepAlive = newValue.keepAlive
-      if newValue.reuseAddress != storedOptions.reuseAddress || newValue.reusePort != storedOptions.reusePort {
-        (binding ?? handedOver)?.share(address: newValue.reuseAddress, port: newValue.reusePort)
+      parameters.isUrgentInline = newValue.outOfBandInline
+      parameters.reuseAddress = newValue.reuseAddress
+      parameters.reusePort = newValue.reusePort
+      parameters.interfaceIndex = newValue.interfaceIndex
+      for held in [binding, handedOver] {
+        held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)
       }
       storedOptions = newValue
-      connection?.apply(parameters)
+      applyParameters()
+    }
+  }
+
+  /// The connection, or those that will be accepted, go by what was chosen.
+  func applyParameters() {
+    switch role {
+    case .unconnected: break
+    case .connection(let connection): connection.apply(parameters)
+    case .listener(let listener): listener.parameters = parameters
     }
   }
 
@@ -123,7 +142,11 @@ public final class TCPSocket: Socket {
   public var readiness: Readiness {
     switch role {
     // Linux: a fresh stream socket polls as writable and hung up.
-    case .unconnected: return leftError == nil ? [.writable, .hangUp] : [.writable, .hangUp, .error]
+    case .unconnected:
+      var readiness: Readiness = [.writable, .hangUp]
+      if leftError != nil { readiness.insert(.error) }
+      if isReceiveShut { readiness.formUnion([.readable, .readHangUp]) }
+      return readiness
     case .listener(let listener): return listener.readiness
     case .connection(let connection):
       var readiness = connection.readiness
@@ -131,7 +154,8 @@ public final class TCPSocket: Socket {
         readiness.formUnion([.readable, .readHangUp])
         if !connection.state.mayStillSend { readiness.insert(.hangUp) }
       }
-      if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < storedOptions.receiveLowWater {
+      let least = storedOptions.receiveLowWater + (connection.isAtHole ? 1 : 0)
+      if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < least {
         readiness.remove(.readable)
       }
       return readiness
@@ -141,24 +165,28 @@ public final class TCPSocket: Socket {
   // MARK: Opening
 
   public func bind(to local: Endpoint) throws(SocketError) {
+    // Linux looks at the address before it looks at the socket.
+    try networked { () throws(NetworkError) in try stack.checkBindable(local.address) }
     guard binding == nil else { throw .invalidArgument }
     switch role {
     case .unconnected: break
     // The port of a connection that is over is free again, unless bind(2) had asked for it.
     case .connection(let connection):
-      guard connection.state == .closed, wantedLocal == nil else { throw .invalidArgument }
+      guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
     case .listener: throw .invalidArgument
     }
-    binding = try reserve(local)
-    wantedLocal = local.port == 0 ? nil : binding?.local
+    binding = try networked { () throws(NetworkError) in
+      try stack.tcp.bind(
+        local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
+        interface: storedOptions.interfaceIndex)
+    }
+    binding?.isKept = local.port != 0
+    handedOver = nil
     wantedAddress = local.address
   }
 
-  private func reserve(_ local: Endpoint) throws(SocketError) -> TCPBinding {
-    try networked { () throws(NetworkError) in
-      try stack.tcp.bind(local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort)
-    }
-  }
+  /// connect(2) looks at the address only if there is neither connection nor attempt nor listener.
+  public var heedsConnectAddress: Bool { if case .unconnected = role { true } else { false } }
 
   public func connect(to remote: Endpoint?) async throws(SocketError) {
     guard let remote else { return disconnect() }
@@ -171,7 +199,6 @@ public final class TCPSocket: Socket {
       handedOver = binding
       binding = nil
       leftError = nil
-      isReceiveShut = false
       role = .connection(connection)
       observe(connection)
       isConnectPending = true
@@ -211,13 +238,15 @@ public final class TCPSocket: Socket {
     role = .unconnected
     isConnectPending = false
     isReceiveShut = false
+    isSendShut = false
     staleLocal = Endpoint(wantedAddress, connection.local.port)
     rebind()
   }
 
   /// A port that bind(2) asked for outlives connections and listeners.
   private func rebind() {
-    if let wantedLocal { binding = try? reserve(wantedLocal) }
+    if let handedOver, handedOver.isKept, binding == nil { binding = handedOver }
+    handedOver = nil
   }
 
   /// connect(2) with AF_UNSPEC.
@@ -225,7 +254,7 @@ public final class TCPSocket: Socket {
     switch role {
     case .unconnected: return
     case .connection(let connection):
-      if !Self.isOver(connection) { leftError = .connectionReset }
+      leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
       connection.abort()
       leave(connection)
     case .listener(let listener): stopListening(listener)
@@ -284,15 +313,21 @@ public final class TCPSocket: Socket {
 
   public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
     switch role {
-    case .unconnected: throw .notConnected
+    case .unconnected:
+      noteShut(directions)
+      throw .notConnected
     case .listener(let listener):
       guard directions.contains(.receive) else { return }
       stopListening(listener)
       waiters.wake(.hangUp)
     case .connection(let connection):
-      guard !Self.isOver(connection) else { throw .notConnected }
+      guard !Self.isOver(connection) else {
+        noteShut(directions)
+        throw .notConnected
+      }
       if connection.state == .synSent {
-        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`).
+        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`, `tcp_disconnect`).
+        leftError = .connectionReset
         connection.abort()
         leave(connection)
         waiters.wake(.hangUp)
@@ -307,18 +342,24 @@ public final class TCPSocket: Socket {
     }
   }
 
+  /// Without a connection it is an error, and done all the same, as in Linux, for the sake of those who wait.
+  private func noteShut(_ directions: ShutdownDirections) {
+    if directions.contains(.receive) { isReceiveShut = true }
+    if directions.contains(.send) { isSendShut = true }
+    waiters.wake([.readable, .readHangUp, .hangUp])
+  }
+
   public func close() async {
     guard !isClosed else { return }
     isClosed = true
     defer { waiters.wake(.hangUp) }
+    binding?.letGo()
+    binding = nil
+    handedOver?.letGo()
     switch role {
-    case .unconnected:
-      binding?.release()
-      binding = nil
+    case .unconnected: break
     case .listener(let listener): listener.close()
     case .connection(let connection):
-      binding?.release()
-      binding = nil
       guard storedOptions.linger != .zero else { return connection.abort() }
       // Unread bytes make it a reset, for which nobody waits.
       if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }

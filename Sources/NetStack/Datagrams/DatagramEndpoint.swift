@@ -14,10 +14,22 @@ public class DatagramEndpoint {
   public internal(set) var remote: Endpoint?
   /// The only interface that is used (SO_BINDTODEVICE).
   public var boundInterface: NetworkInterface? {
+    get { stack.interface(at: boundIndex) }
+    set { boundIndex = newValue?.index ?? 0 }
+  }
+  /// Its index, which need not be an interface's: then nothing is received or sent. 0: all interfaces.
+  public var boundIndex = 0 {
     didSet { path = nil }
   }
   /// SO_BROADCAST: sending to broadcast addresses is allowed.
   public var allowsBroadcast = false
+  /// IP_MULTICAST_ALL: groups that other endpoints of this host have joined are received too.
+  public var receivesAllGroups = true
+  /// IP_MULTICAST_IF: where datagrams to groups go; nil: where the route leads.
+  public var multicastInterface: NetworkInterface? {
+    didSet { path = nil }
+  }
+  var groups: [(group: IPv4Address, interface: NetworkInterface)] = []
   /// IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP, IP_MTU_DISCOVER.
   public var tos: UInt8 = 0
   public var ttl: UInt8
@@ -111,7 +123,7 @@ public class DatagramEndpoint {
     if let path, path.isValid, path.destination == destination { return path }
     let fresh = try stack.path(
       to: destination, from: local.address.isUnspecified || local.address.v4?.isMulticast == true ? nil : local.address,
-      via: boundInterface)
+      via: boundIndex == 0 && destination.v4?.isMulticast == true ? multicastInterface?.index ?? 0 : boundIndex)
     if fresh.isBroadcast && !allowsBroadcast { throw .permissionDenied }
     path = fresh
     return fresh
@@ -171,6 +183,7 @@ public class DatagramEndpoint {
     onReadiness = nil
     path = nil
     queue.removeAll()
+    leaveGroups()
     unregister()
   }
 

@@ -63,7 +63,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
   }
 
   func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
-    if let boundInterface, boundInterface !== interface { return false }
+    if boundIndex != 0 && boundIndex != interface.index { return false }
     if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
     return remote == nil || remote?.address == IPAddress(arrival.source)
   }

@@ -94,6 +94,11 @@ public final class NetworkInterface {
     tcp.addressRemoved(IPAddress(address))
   }
 
+  /// True if the address of this host is one of the interface's own.
+  func isHome(of address: IPv4Address) -> Bool {
+    isLoopback ? address.isLoopback : addresses.contains { $0.address == address }
+  }
+
   private func addressesChanged() {
     primaryAddress = addresses.first?.address.rawValue ?? 0
     stack.routes.invalidate()

@@ -82,7 +82,7 @@ public final class RawEndpoint: DatagramEndpoint {
 
   func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
     guard `protocol` == arrival.protocol else { return false }
-    if let boundInterface, boundInterface !== interface { return false }
+    if boundIndex != 0 && boundIndex != interface.index { return false }
     if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
     if let remote, remote.address != IPAddress(arrival.source) { return false }
     if `protocol` == .icmp && filteredICMPTypes != 0 && arrival.payload.byteCount > 0 {

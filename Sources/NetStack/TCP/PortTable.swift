@@ -1,87 +1,183 @@
 import EventLoop
 import Packets
 
-/// With whom a port may be shared: SO_REUSEADDR and SO_REUSEPORT.
-struct PortReuse {
+/// With whom a port may be shared: SO_REUSEADDR, SO_REUSEPORT and SO_BINDTODEVICE.
+struct PortReuse: Equatable {
   var address: Bool
   var port: Bool
+  /// ``NetworkInterface/index`` of the only interface; 0: all.
+  var interface = 0
+}
+
+/// One user of a port as the rules of `bind` see it: a bound socket, a listener, a connection, a TIME-WAIT.
+struct PortUse: Equatable {
+  var address: IPAddress
+  var reuse: PortReuse
+  var isListening = false
+  /// The port was chosen by `connect`: another `connect` may choose it too.
+  var isConnectBound = false
+
+  /// True if a socket that wants to be `self` must not join `other` (Linux `inet_bind_conflict`; all sockets of a stack
+  /// have one owner).
+  ///
+  /// - Parameter isEphemeral: port 0 was asked for: a port is not shared, whatever the options say.
+  func conflicts(with other: PortUse, isEphemeral: Bool) -> Bool {
+    guard reuse.interface == 0 || other.reuse.interface == 0 || reuse.interface == other.reuse.interface,
+      address.isUnspecified || other.address.isUnspecified || address == other.address
+    else { return false }
+    if isEphemeral { return true }
+    if reuse.address && other.reuse.address && !other.isListening { return false }
+    return !(reuse.port && other.reuse.port)
+  }
 }
 
 /// A local address and port held by an application between `bind` and `close` (or the end of the connection made from it).
 public final class TCPBinding {
   /// The address may be unspecified: all of the host's.
   public let local: Endpoint
-  private(set) var reuse: PortReuse
-  fileprivate(set) var isListening = false
+  /// What others must respect; a connection narrows the address to its own.
+  fileprivate(set) var use: PortUse
+  /// A listener or connection stands on the port.
+  public private(set) var isInUse = false
+  /// The port was asked for by number: it outlives connections and listeners (Linux SOCK_BINDPORT_LOCK).
+  public var isKept = false
   private weak var layer: TCPLayer?
 
   init(layer: TCPLayer, local: Endpoint, reuse: PortReuse) {
     self.layer = layer
     self.local = local
-    self.reuse = reuse
+    use = PortUse(address: local.address, reuse: reuse)
   }
 
-  /// SO_REUSEADDR and SO_REUSEPORT set after the bind: they count for those who bind later.
-  public func share(address: Bool, port: Bool) { reuse = PortReuse(address: address, port: port) }
+  /// SO_REUSEADDR, SO_REUSEPORT and SO_BINDTODEVICE set after the bind: they count for those who bind later.
+  public func share(address: Bool, port: Bool, interface: Int = 0) {
+    use.reuse = PortReuse(address: address, port: port, interface: interface)
+  }
 
   /// Gives the port back. A listener or connection that was made from this binding does so itself when it ends.
-  public func release() {
-    isListening = false
-    layer?.ports.remove(self)
+  public func release() { layer?.ports.remove(self) }
+
+  /// The application is done with the port: it is free as soon as nothing stands on it.
+  public func letGo() {
+    isKept = false
+    if !isInUse { release() }
+  }
+
+  /// A connection from `source` stands on the port.
+  func connectionBegan(from source: IPAddress) {
+    isInUse = true
+    use.address = source
+  }
+
+  fileprivate func listenerBegan() {
+    isInUse = true
+    use.isListening = true
+  }
+
+  /// What stood on the port is over.
+  func useEnded() {
+    isInUse = false
+    use.isListening = false
+    use.address = local.address
+    if !isKept { release() }
   }
 }
 
-/// Which ports are in use, and by whom: Linux's rules of `bind` and of the choice of ephemeral ports.
+/// Which ports are in use, and by whom: the rules of Linux's `inet_csk_get_port` and of the choice of ephemeral ports.
 struct PortTable {
-  private var bindings: [UInt16: [TCPBinding]] = [:]
-  /// Connections and TIME-WAITs on a port.
-  private var users: [UInt16: Int] = [:]
+  /// The users of one port (Linux `inet_bind_bucket`).
+  private struct Bucket {
+    var bindings: [TCPBinding] = []
+    /// Connections and TIME-WAITs: alike ones are counted.
+    var uses: [(use: PortUse, count: Int)] = []
+    /// The newest socket that was given the port shares it by SO_REUSEPORT, with this address: others of the kind need no
+    /// look at the users, even if those have changed their minds (`fastreuseport`).
+    var sharedAddress: IPAddress?
 
-  mutating func addUser(_ port: UInt16) { users[port, default: 0] += 1 }
+    var isEmpty: Bool { bindings.isEmpty && uses.isEmpty }
 
-  mutating func removeUser(_ port: UInt16) {
-    guard let count = users[port] else { return }
-    users[port] = count > 1 ? count - 1 : nil
+    mutating func count(_ use: PortUse) {
+      if let place = uses.firstIndex(where: { $0.use == use }) {
+        uses[place].count += 1
+      } else {
+        uses.append((use, 1))
+      }
+    }
+
+    func hasSharedPort(_ wanted: PortUse) -> Bool {
+      wanted.reuse.port && wanted.address == sharedAddress
+    }
+
+    /// Notes what the newest user says about sharing (`inet_csk_update_fastreuse`).
+    mutating func note(_ use: PortUse) {
+      sharedAddress = use.reuse.port ? use.address : nil
+    }
+
+    func conflicts(_ wanted: PortUse, besides own: TCPBinding?, isEphemeral: Bool) -> Bool {
+      bindings.contains { $0 !== own && wanted.conflicts(with: $0.use, isEphemeral: isEphemeral) }
+        || uses.contains { wanted.conflicts(with: $0.use, isEphemeral: isEphemeral) }
+    }
   }
 
-  mutating func add(_ binding: TCPBinding) { bindings[binding.local.port, default: []].append(binding) }
+  private var buckets: [UInt16: Bucket] = [:]
+
+  // MARK: Connections and TIME-WAITs
+
+  mutating func add(_ use: PortUse, _ port: UInt16) {
+    buckets[port, default: Bucket()].count(use)
+  }
+
+  mutating func remove(_ use: PortUse, _ port: UInt16) {
+    guard let place = buckets[port]?.uses.firstIndex(where: { $0.use == use }) else { return }
+    if buckets[port]!.uses[place].count > 1 {
+      buckets[port]!.uses[place].count -= 1
+    } else {
+      buckets[port]!.uses.remove(at: place)
+      if buckets[port]!.isEmpty { buckets[port] = nil }
+    }
+  }
+
+  // MARK: Sockets
+
+  mutating func add(_ binding: TCPBinding) {
+    let port = binding.local.port
+    buckets[port, default: Bucket()].note(binding.use)
+    buckets[port]!.bindings.append(binding)
+  }
 
   mutating func remove(_ binding: TCPBinding) {
-    guard var holders = bindings[binding.local.port] else { return }
-    holders.removeAll { $0 === binding }
-    bindings[binding.local.port] = holders.isEmpty ? nil : holders
+    let port = binding.local.port
+    buckets[port]?.bindings.removeAll { $0 === binding }
+    if buckets[port]?.isEmpty == true { buckets[port] = nil }
   }
 
-  private static func overlap(_ a: IPAddress, _ b: IPAddress) -> Bool {
-    a.isUnspecified || b.isUnspecified || a == b
+  /// True if `wanted` may be bound to `port`, which was asked for by number.
+  func isFree(_ wanted: PortUse, _ port: UInt16, besides own: TCPBinding? = nil) -> Bool {
+    guard let bucket = buckets[port] else { return true }
+    if bucket.hasSharedPort(wanted) { return true }
+    return !bucket.conflicts(wanted, besides: own, isEphemeral: false)
   }
 
-  /// True if `local` may be bound: nobody holds an overlapping address with that port, or all have SO_REUSEADDR and none
-  /// listens.
-  func isFree(_ local: Endpoint, reuse: PortReuse) -> Bool {
-    for holder in bindings[local.port] ?? [] where Self.overlap(holder.local.address, local.address) {
-      let isShared =
-        reuse.port && holder.reuse.port || reuse.address && holder.reuse.address && !holder.isListening
-      guard isShared else { return false }
-    }
-    return reuse.address || reuse.port || users[local.port] == nil
+  /// True if `bind` to port 0 may choose `port`.
+  func isFreeForAnyone(_ wanted: PortUse, _ port: UInt16) -> Bool {
+    buckets[port].map { !$0.conflicts(wanted, besides: nil, isEphemeral: true) } ?? true
   }
 
-  /// Marks the binding as listening; false if another one already listens there.
-  func listen(_ binding: TCPBinding) -> Bool {
-    let others = bindings[binding.local.port] ?? []
-    guard
-      !others.contains(where: {
-        $0 !== binding && $0.isListening && !($0.reuse.port && binding.reuse.port)
-          && Self.overlap($0.local.address, binding.local.address)
-      })
-    else { return false }
-    binding.isListening = true
+  /// Marks the binding as listening; false if somebody has the port by now who does not share it with a listener.
+  mutating func listen(_ binding: TCPBinding) -> Bool {
+    var wanted = binding.use
+    wanted.isListening = true
+    guard isFree(wanted, binding.local.port, besides: binding) else { return false }
+    buckets[binding.local.port]?.note(wanted)
+    binding.listenerBegan()
     return true
   }
 
-  /// True if nobody has bound the port explicitly: connections may share it.
-  func isUnbound(_ port: UInt16) -> Bool { bindings[port] == nil }
+  /// True if `connect` may choose the port: only others that `connect` chose it for have it.
+  func isUnbound(_ port: UInt16) -> Bool {
+    guard let bucket = buckets[port] else { return true }
+    return bucket.bindings.isEmpty && bucket.uses.allSatisfy { $0.use.isConnectBound }
+  }
 
   /// A port of `range` that `isFree` accepts: from a random start, first of one parity, then of the other, as Linux keeps
   /// apart what `connect` (even) and `bind` (odd) take.

@@ -71,6 +71,26 @@ public struct TCPParameters: Sendable, Equatable {
   public var maximumSendBuffer = 4 << 20
   public var initialReceiveBuffer = 65_536
   public var maximumReceiveBuffer = 4 << 20
+  /// SO_REUSEADDR and SO_REUSEPORT: whether the connection lets others have its port.
+  public var reuseAddress = false
+  public var reusePort = false
+  /// SO_BINDTODEVICE: segments come and go over this interface only. Nil: over any.
+  public var interfaceIndex = 0
+  /// SO_OOBINLINE: an urgent byte is part of the stream.
+  public var isUrgentInline = false
+  /// TCP_SYNCNT: retransmissions of a SYN. Nil: ``TCPConfiguration/synRetries``.
+  public var synRetries: Int?
+  /// TCP_LINGER2: FIN-WAIT-2 of an orphan; a negative time: none. Nil: ``TCPConfiguration/finWait2Timeout``.
+  public var finWait2Timeout: TimeSpan?
+  /// TCP_DEFER_ACCEPT: retransmissions of a SYN-ACK for which a listener waits for data before it offers the connection;
+  /// for a connection that is being opened: the last ACK of the handshake waits for data to go with. 0: off.
+  public var deferredAccept = 0
+  /// TCP_WINDOW_CLAMP: upper bound of the window that is offered, bytes.
+  public var windowClamp: Int?
+  /// TCP_NOTSENT_LOWAT: the connection takes no more while so many bytes have not been sent.
+  public var notSentLowWater: Int?
+  /// TCP_THIN_LINEAR_TIMEOUTS: the first six timeouts of a thin stream do not back off.
+  public var hasLinearTimeouts = false
   /// IP_TOS and IP_TTL. Nil: the stack's default.
   public var typeOfService: UInt8 = 0
   public var timeToLive: UInt8?

@@ -25,9 +25,10 @@ extension TCPConnection {
     return taken
   }
 
-  private func enqueue(_ bytes: RawSpan) -> Int {
+  func enqueue(_ bytes: RawSpan) -> Int {
     let queued = queuedBytes
-    let count = min(bytes.byteCount, sendLimit - queued)
+    var count = min(bytes.byteCount, sendLimit - queued)
+    if let most = chosen.notSentLowWater, writeEnd - sendNext >= most { count = 0 }
     guard count > 0 else {
       if bytes.byteCount > 0 { lacksSendSpace = true }
       return 0
@@ -56,6 +57,7 @@ extension TCPConnection {
   /// Moves bytes that arrived into `buffer`; returns how many: 0 if there are none (which is the end of the stream if
   /// ``isReceiveClosed``).
   public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    if urgentState != .none { return unsafe receiveAroundMark(buffer) }
     let count = unsafe peek(into: buffer)
     consume(count)
     return count
@@ -68,7 +70,9 @@ extension TCPConnection {
 
   /// As ``receive(into:)``, but the bytes stay (MSG_PEEK). `offset`: how many unread bytes to leave out.
   public func peek(into buffer: UnsafeMutableRawBufferPointer, skipping offset: Int = 0) -> Int {
-    let count = min(buffer.count, readableCount - offset)
+    var offset = offset
+    var count = min(buffer.count, readableCount - offset)
+    if urgentState != .none, offset == 0 { (offset, count) = readableStretch(buffer.count) }
     guard count > 0, offset >= 0, let base = buffer.baseAddress else { return 0 }
     receiveRing.copy(count, from: readNext + offset, to: unsafe MemoryWindow(base, count: count), at: 0)
     return count
@@ -76,8 +80,16 @@ extension TCPConnection {
 
   /// Throws away up to `count` unread bytes; returns how many.
   public func discard(_ count: Int) -> Int {
-    let count = max(0, min(count, readableCount))
-    consume(count)
+    let (skip, count) = readableStretch(max(0, count))
+    consume(skip + count)
+    passUrgentMark()
+    return count
+  }
+
+  @inline(never) private func receiveAroundMark(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+    let count = unsafe peek(into: buffer)
+    consume(readableStretch(buffer.count).skip + count)
+    passUrgentMark()
     return count
   }
 
@@ -88,6 +100,9 @@ extension TCPConnection {
   /// shut down.
   public var isReceiveClosed: Bool { hasReceivedFin || isReceiveShut || current == .closed || current == .timeWait }
 
+  /// The peer's FIN has been taken.
+  public var hasReceivedEnd: Bool { hasReceivedFin }
+
   /// What poll(2) would say now.
   public var readiness: Readiness {
     var result: Readiness = []
@@ -96,6 +111,7 @@ extension TCPConnection {
     if isReceiveClosed { result.formUnion([.readable, .readHangUp]) }
     if !isConnecting {
       if readableCount > 0 { result.insert(.readable) }
+      if hasUrgentByte { result.insert(.priority) }
       if isSendClosed || current == .closed || hasSendSpace {
         result.insert(.writable)
       } else {
@@ -116,7 +132,10 @@ extension TCPConnection {
   public var pendingError: NetworkError? { failure }
 
   /// A third of the buffer is free (Linux `sk_stream_is_writeable`).
-  var hasSendSpace: Bool { (sendLimit - queuedBytes) * 3 >= sendLimit }
+  var hasSendSpace: Bool {
+    if let most = chosen.notSentLowWater, (writeEnd - sendNext) * 2 >= most { return false }
+    return (sendLimit - queuedBytes) * 3 >= sendLimit
+  }
 
   /// The end of the bytes that arrived in order; the FIN takes a sequence number but no byte.
   @inline(__always) var receivedEnd: SequenceNumber { hasReceivedFin ? receiveNext - 1 : receiveNext }
@@ -129,7 +148,8 @@ extension TCPConnection {
     let now = layer.loop.now
     if chosen.receiveBuffer == nil,
       let limit = tuning.read(
-        upTo: readNext, limit: receiveLimit, maximum: min(chosen.maximumReceiveBuffer, 65_535 << receiveScale),
+        upTo: readNext, limit: receiveLimit,
+        maximum: min(chosen.maximumReceiveBuffer, chosen.windowClamp ?? .max, 65_535 << receiveScale),
         segment: announcedSegment,
         senderRoundTrip: estimator.smoothed, at: now)
     {

@@ -104,7 +104,7 @@ extension TCPConnection {
   }
 
   private func releaseBinding() {
-    binding?.release()
+    binding?.useEnded()
     binding = nil
   }
 
@@ -126,7 +126,16 @@ extension TCPConnection {
 
   /// FIN-WAIT-2 without an application must not last for ever (Linux `tcp_fin_timeout`).
   private func awaitFin(_ now: Instant) {
-    finWait2Deadline = now + layer.configuration.finWait2Timeout
+    let wanted = chosen.finWait2Timeout ?? layer.configuration.finWait2Timeout
+    if wanted < .zero {
+      // TCP_LINGER2 below zero: nothing is waited for.
+      layer.counted.abortsOnLinger &+= 1
+      sendReset(at: now)
+      return end(with: nil, now)
+    }
+    // Not before a lost FIN of the peer could have come again (Linux `tcp_fin_time`).
+    let least = TimeSpan(nanoseconds: estimator.timeout.nanoseconds / 2 * 7)
+    finWait2Deadline = now + max(wanted, least)
     armIdle(at: finWait2Deadline)
   }
 

@@ -27,7 +27,7 @@ extension TCPConnection {
   @inline(__always) private func predicted(_ segment: ArrivedSegment, _ bytes: RawSpan, _ now: Instant) -> Bool {
     guard segment.flags.rawValue & ~TCPFlags.psh.rawValue == TCPFlags.ack.rawValue,
       segment.sequence == receiveNext, !segment.hasOtherOptions, segment.hasTimestamps == usesTimestamps,
-      reassembly.isEmpty, phase == .open, records.sackedLength == 0,
+      reassembly.isEmpty, phase == .open, urgentState != .announced, records.sackedLength == 0,
       // A FIN that overtook this segment comes into its own with it.
       finSequence == nil
     else { return false }
@@ -83,7 +83,8 @@ extension TCPConnection {
     noteTimestamp(segment, now)
     receivedAcknowledgement(segment, bytes, now)
     guard current != .closed, current != .timeWait else { return }
-    // Sixth: the urgent pointer is not interpreted: urgent data stays in the stream (RFC 6093 asks for no more).
+    // Sixth: the urgent pointer.
+    if segment.flags.contains(.urg) || urgentState == .announced { receivedUrgent(segment, bytes) }
     // Seventh and eighth: text and FIN.
     receivedText(segment, bytes, now)
   }

@@ -132,7 +132,14 @@ extension TCPConnection {
     // Bytes or a FIN that came with the SYN-ACK.
     segment.sequence += 1
     segment.flags.remove(.syn)
-    ackUrgency = .now
+    if chosen.deferredAccept > 0 {
+      // TCP_DEFER_ACCEPT on this side: the data that follows carries the acknowledgement.
+      ackUrgency = .delayed
+      ackDeadline = now + .milliseconds(200)
+      armAckTimer()
+    } else {
+      ackUrgency = .now
+    }
     if segment.length > 0 { receivedText(segment, bytes, now) }
     layer.markDirty(self)
   }
@@ -178,6 +185,12 @@ extension TCPConnection {
   func handshakeAcknowledged(_ segment: ArrivedSegment, _ now: Instant) -> Bool {
     guard segment.acknowledgement > sendUnacknowledged, segment.acknowledgement <= sendNext else {
       layer.sendReset(answering: segment, key)
+      return false
+    }
+    if listener != nil, segment.length == 0, backoff < chosen.deferredAccept {
+      // TCP_DEFER_ACCEPT: the connection is not of interest before its data.
+      isAcceptDeferred = true
+      layer.counted.deferredAccepts &+= 1
       return false
     }
     if let listener, !listener.hasRoom {

@@ -37,7 +37,7 @@ extension TCPConnection {
   private func sendNew(at now: Instant) {
     let path = self.path
     let payload = fittingPayload
-    let canCutUp = payload == segmentPayload && path.features.contains(.segmentationIPv4)
+    let canCutUp = payload == segmentPayload && path.features.contains(.segmentationIPv4) && !isUrgentMode
     let windowEdge = sendUnacknowledged + sendWindow
     let end = writeEnd
     var next = sendNext
@@ -51,6 +51,7 @@ extension TCPConnection {
         lastSentAt = now
         // An answer soon after a question: acknowledgements will ride on answers (Linux pingpong mode).
         if ackDelay > .zero, now - lastDataReceivedAt < ackDelay { isInteractive = true }
+        if chosen.notSentLowWater != nil { noteSent() }
       }
     }
     while !records.isFull {
@@ -106,6 +107,14 @@ extension TCPConnection {
     }
   }
 
+  /// What was not sent has become less (TCP_NOTSENT_LOWAT).
+  private func noteSent() {
+    guard lacksSendSpace, hasSendSpace, !isSendClosed else { return }
+    lacksSendSpace = false
+    became(.writable)
+    layer.markDirty(self)
+  }
+
   /// Notes the frames of a segment that the device cuts up; returns how many there are.
   private func note(_ start: SequenceNumber, _ count: Int, _ payload: Int, _ fin: Bool, _ now: Instant) -> Int {
     var frames = 0
@@ -123,7 +132,7 @@ extension TCPConnection {
   /// Nagle's rule as Minshall changed it (Linux): a partial segment waits while another partial one is unacknowledged;
   /// with TCP_CORK always.
   @inline(__always) private func holdsBack(_ count: Int, _ next: SequenceNumber) -> Bool {
-    guard count > 0 else { return false }
+    guard count > 0, !hasUrgentData else { return false }
     if chosen.isCorked { return true }
     if chosen.noDelay { return false }
     return next > sendUnacknowledged && lastSmallEnd > sendUnacknowledged && lastSmallEnd <= next

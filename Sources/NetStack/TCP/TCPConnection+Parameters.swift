@@ -12,7 +12,27 @@ extension TCPConnection {
     if let size = parameters.sendBuffer, size != old.sendBuffer { sendBuffer = size }
     if let size = parameters.receiveBuffer, size != old.receiveBuffer { receiveBuffer = size }
     if let size = parameters.maximumSegment, size != old.maximumSegment { maximumSegment = size }
+    if let clamp = parameters.windowClamp, clamp != old.windowClamp { clampWindow(clamp) }
+    chosen.windowClamp = parameters.windowClamp
     chosen.userTimeout = parameters.userTimeout
+    chosen.isUrgentInline = parameters.isUrgentInline
+    chosen.synRetries = parameters.synRetries
+    chosen.finWait2Timeout = parameters.finWait2Timeout
+    chosen.deferredAccept = parameters.deferredAccept
+    chosen.hasLinearTimeouts = parameters.hasLinearTimeouts
+    if parameters.notSentLowWater != old.notSentLowWater {
+      chosen.notSentLowWater = parameters.notSentLowWater
+      if lacksSendSpace, hasSendSpace, !isSendClosed, current.isSynchronized {
+        lacksSendSpace = false
+        became(.writable)
+        layer.markDirty(self)
+      }
+    }
+    if parameters.reuseAddress != old.reuseAddress || parameters.reusePort != old.reusePort
+      || parameters.interfaceIndex != old.interfaceIndex
+    {
+      changeSharing(parameters)
+    }
     chosen.typeOfService = parameters.typeOfService
     chosen.timeToLive = parameters.timeToLive
     let wasWatched = old.keepAlive
@@ -98,12 +118,15 @@ extension TCPConnection {
   public var receiveBuffer: Int {
     get { receiveLimit }
     set {
-      let size = min(max(newValue, 2048), 1 << 28)
+      let size = min(max(newValue, 2048), 1 << 28, chosen.windowClamp ?? .max)
       chosen.receiveBuffer = size
       // The scale is settled with the handshake.
       receiveLimit = current == .closed || current == .synSent ? size : min(size, 65_535 << receiveScale)
     }
   }
+
+  /// TCP_WINDOW_CLAMP: what was promised to the peer stays promised.
+  private func clampWindow(_ clamp: Int) { receiveLimit = min(receiveLimit, clamp) }
 
   /// IP_TOS and IP_TTL
   public var typeOfService: UInt8 {

@@ -119,12 +119,18 @@ extension TCPConnection {
     records.markAllLost(forgetsSacks: isReneging)
     backoff += 1
     _ = resendLost(at: now, atLeastOne: true)
-    armRetransmit(.retransmit, at: now + estimator.timeout(backedOff: backoff))
+    armRetransmit(.retransmit, at: now + estimator.timeout(backedOff: isLinear ? 0 : backoff))
+  }
+
+  /// TCP_THIN_LINEAR_TIMEOUTS: a stream of less than four segments in flight, the first six times (Linux
+  /// `tcp_stream_is_thin`).
+  private var isLinear: Bool {
+    chosen.hasLinearTimeouts && current == .established && records.count < 4 && backoff <= 6
   }
 
   /// The path has become narrower: segments that no longer fit are cut and sent again at once (RFC 1191 6.4).
   func pathNarrowed(at now: Instant) {
-    path = (try? layer.stack.path(to: key.remoteAddress, from: key.localAddress)) ?? path
+    path = (try? layer.stack.path(to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex)) ?? path
     let before = segmentPayload
     adoptSegmentSize()
     guard segmentPayload < before, current.isSynchronized, records.count > 0 else { return }

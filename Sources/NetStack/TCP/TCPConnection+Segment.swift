@@ -18,6 +18,7 @@ extension TCPConnection {
     guard let buffer = path.reserve(transportLength: headerLength &+ count) else { return false }
     let window = buffer.window
     writeHeader(window, sequence, flags, headerLength, windowField())
+    if isUrgentMode { markUrgent(window, sequence) }
     if usesTimestamps {
       window.storeBigEndian(0x0101_080A as UInt32, 20)
       window.storeBigEndian(timestamp(at: now), 24)
@@ -42,7 +43,7 @@ extension TCPConnection {
     window.storeBigEndian(flags.contains(.ack) ? receiveNext.rawValue : 0, 8)
     let words = UInt32(truncatingIfNeeded: headerLength) << 26
     window.storeBigEndian(words | UInt32(flags.rawValue) << 16 | UInt32(field), 12)
-    // The path fills the checksum in, or has the device do it; the urgent pointer is never used.
+    // The path fills the checksum in, or has the device do it; the urgent pointer is mostly unused.
     window.storeBigEndian(0 as UInt32, 16)
   }
 
@@ -196,9 +197,9 @@ extension TCPConnection {
   /// Looks the path up again if routes or addresses changed; false if there is none now.
   @inline(__always) func refreshPath() -> Bool { path.isValid || findPath() }
 
-  private func findPath() -> Bool {
+  func findPath() -> Bool {
     do {
-      path = try layer.stack.path(to: key.remoteAddress, from: key.localAddress)
+      path = try layer.stack.path(to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex)
       adoptSegmentSize()
       return true
     } catch {

@@ -44,6 +44,11 @@ extension TCPConnection {
       if current == .synSent || current == .synReceived { layer.counted.attemptFails &+= 1 }
       return end(with: softError ?? .timedOut, now)
     }
+    if current == .synReceived, isAcceptDeferred, backoff < chosen.deferredAccept - 1 {
+      // The peer is there and has nothing to say yet: it is not disturbed before the last try.
+      backoff += 1
+      return armRetransmit(.retransmit, at: now + estimator.timeout(backedOff: backoff))
+    }
     timeoutLoss(now)
   }
 
@@ -56,9 +61,12 @@ extension TCPConnection {
       return true
     }
     switch current {
-    case .synSent: return backoff >= configuration.synRetries
+    case .synSent: return backoff >= chosen.synRetries ?? configuration.synRetries
     case .synReceived:
-      return backoff >= (listener == nil ? configuration.synRetries : configuration.synAckRetries)
+      guard let listener else { return backoff >= chosen.synRetries ?? configuration.synRetries }
+      // A connection whose acceptance is deferred lives as long as that (Linux `syn_ack_recalc`).
+      return backoff >= listener.parameters.synRetries ?? configuration.synAckRetries
+        && (!isAcceptDeferred || backoff >= chosen.deferredAccept)
     default:
       // A peer that answers with a closed window lives (RFC 9293 3.8.6.1).
       if sendWindow == 0, now - lastReceivedAt < configuration.maximumRetransmitTimeout { return false }

@@ -22,6 +22,9 @@ public final class TCPConnection {
   weak var listener: TCPListener?
   /// The port that the application bound before it connected, given back at the end.
   var binding: TCPBinding?
+  /// Without a binding: the port table counts this connection; `connect` chose the port.
+  var isPortCounted = false
+  var isConnectBound = false
 
   /// Called on the loop when something BECAME true; never from within a call of the application on this connection
   /// unless that call ended it. Several things that one batch of segments caused are reported together.
@@ -36,6 +39,8 @@ public final class TCPConnection {
   var softError: NetworkError?
   /// The application has called ``close()``: nobody reads or writes any more.
   var isOrphan = false
+  /// TCP_DEFER_ACCEPT: the peer has completed the handshake, and the application hears of it with the first data.
+  var isAcceptDeferred = false
   /// No more bytes are wanted (`shutdown(SHUT_RD)`).
   var isReceiveShut = false
   /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our own
@@ -84,6 +89,16 @@ public final class TCPConnection {
   /// Less than a third of the buffer was free: tell the application when that changes.
   var lacksSendSpace = false
   var lastSentAt = Instant.zero
+
+  // MARK: Urgent data
+
+  /// SND.UP: behind the last urgent byte that the application sent; of meaning in urgent mode only.
+  var urgentEnd = SequenceNumber(0)
+  var isUrgentMode = false
+  /// The place of the peer's last urgent byte, and the byte.
+  var urgentSequence = SequenceNumber(0)
+  var urgentState = UrgentState.none
+  var urgentByte: UInt8 = 0
 
   // MARK: Congestion and recovery
 
@@ -215,7 +230,7 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = parameters.receiveBuffer ?? parameters.initialReceiveBuffer
+    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration)

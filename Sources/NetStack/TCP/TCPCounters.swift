@@ -28,6 +28,8 @@ public struct TCPCounters: Sendable, Equatable {
   public var listenDrops: UInt64 = 0
   /// TCPReqQFullDrop: a SYN met a full queue of half-open connections.
   public var requestQueueFullDrops: UInt64 = 0
+  /// TCPDeferAcceptDrop: the last ACK of a handshake that brought no data to a listener which waits for some.
+  public var deferredAccepts: UInt64 = 0
   /// EmbryonicRsts: resets received for half-open connections.
   public var embryonicResets: UInt64 = 0
   /// TCPAcceptQueue... connections that waited in an accept queue when its listener was closed.
@@ -78,6 +80,9 @@ public struct TCPCounters: Sendable, Equatable {
   public var abortsOnData: UInt64 = 0
   /// TCPAbortOnClose: closed with unread bytes.
   public var abortsOnClose: UInt64 = 0
+
+  /// TCPAbortOnLinger: orphans whose FIN-WAIT-2 was not to be waited for (TCP_LINGER2).
+  public var abortsOnLinger: UInt64 = 0
 
   // MARK: Loss
   /// TCPTimeouts

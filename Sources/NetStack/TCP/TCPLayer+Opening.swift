@@ -9,21 +9,23 @@ extension TCPLayer {
   ///   - reuseAddress: SO_REUSEADDR: shares the port with others that say so too, unless one of them listens, and with
   ///     connections that are left over.
   ///   - reusePort: SO_REUSEPORT: shares it even with listeners that say so too; they take connections in turn.
+  ///   - interface: SO_BINDTODEVICE: the port is taken for the interface of this index only; 0: for all.
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse``.
   public func bind(
-    _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false
+    _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0
   ) throws(NetworkError) -> TCPBinding {
     guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
     guard local.address.isUnspecified || stack.isLocal(address) else { throw .addressNotAvailable }
-    let reuse = PortReuse(address: reuseAddress, port: reusePort)
+    let reuse = PortReuse(address: reuseAddress, port: reusePort, interface: interface)
+    let wanted = PortUse(address: local.address, reuse: reuse)
     var endpoint = local
     if endpoint.port == 0 {
       let port = ports.ephemeral(in: stack.configuration.ephemeralPorts, parity: 1, random: random) { port in
-        ports.isUnbound(port) && ports.isFree(Endpoint(local.address, port), reuse: reuse)
+        ports.isFreeForAnyone(wanted, port)
       }
       guard let port else { throw .addressInUse }
       endpoint.port = port
-    } else if !ports.isFree(endpoint, reuse: reuse) {
+    } else if !ports.isFree(wanted, endpoint.port) {
       throw .addressInUse
     }
     let binding = TCPBinding(layer: self, local: endpoint, reuse: reuse)
@@ -44,8 +46,9 @@ extension TCPLayer {
     to remote: Endpoint, binding: TCPBinding? = nil, parameters: TCPParameters? = nil
   ) throws(NetworkError) -> TCPConnection {
     var remote = remote
+    let parameters = parameters ?? configuration.defaults
     let wanted = binding.map(\.local.address)
-    let path = try stack.path(to: remote.address, from: wanted)
+    let path = try stack.path(to: remote.address, from: wanted, via: parameters.interfaceIndex)
     guard !path.isBroadcast, path.destination.v4?.isMulticast != true else { throw .networkUnreachable }
     remote.address = path.destination
     let now = loop.now
@@ -60,8 +63,14 @@ extension TCPLayer {
       forgetTimeWait(key)
     }
     counted.activeOpens &+= 1
-    let connection = make(key, path, parameters ?? configuration.defaults, initialSequence, now)
-    connection.binding = binding
+    let connection = make(key, path, parameters, initialSequence, now)
+    if let binding {
+      connection.binding = binding
+      binding.connectionBegan(from: path.source)
+    } else {
+      connection.isConnectBound = true
+      connection.takePort()
+    }
     connection.open(at: now)
     return connection
   }

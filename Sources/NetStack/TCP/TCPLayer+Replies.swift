@@ -103,10 +103,10 @@ extension TCPLayer {
 
 extension TCPConnection {
   /// What TIME-WAIT remembers of this connection.
-  func timeWait(until expiry: Instant) -> TimeWait {
+  func timeWait(until expiry: Instant, _ use: PortUse) -> TimeWait {
     let window = max(0, receiveEdge - receiveNext)
     return TimeWait(
-      key: key, number: number, sendNext: sendNext, receiveNext: receiveNext,
+      key: key, number: number, portUse: use, sendNext: sendNext, receiveNext: receiveNext,
       windowField: UInt16(min(window >> receiveScale, 65_535)), window: window, usesTimestamps: usesTimestamps,
       timestampOffset: timestampOffset, recentTimestamp: recentTimestamp, recentAt: recentTimestampAt,
       expiresAt: expiry, lastAckAt: nil)

@@ -79,13 +79,13 @@ public final class TCPLayer {
       local: Endpoint(destination, header.destinationPort), remote: Endpoint(source, header.sourcePort))
     if tap.isOn { tapReceived(key, arrived, segment) }
     let now = loop.now
-    if let recent, recent.key == key {
+    if let recent, recent.key == key, recent.accepts(interface) {
       recent.received(arrived, segment, at: now)
-    } else if let connection = table[key] {
+    } else if let connection = table[key], connection.accepts(interface) {
       recent = connection
       connection.received(arrived, segment, at: now)
     } else {
-      receivedByNoConnection(arrived, segment, key, now)
+      receivedByNoConnection(arrived, segment, key, interface.index, now)
     }
   }
 
@@ -98,20 +98,21 @@ public final class TCPLayer {
   }
 
   private func receivedByNoConnection(
-    _ segment: ArrivedSegment, _ bytes: RawSpan, _ key: ConnectionKey, _ now: Instant
+    _ segment: ArrivedSegment, _ bytes: RawSpan, _ key: ConnectionKey, _ interface: Int,
+    _ now: Instant
   ) {
-    if let entry = timeWaits[key] {
+    if let entry = timeWaits[key], entry.portUse.reuse.interface == 0 || entry.portUse.reuse.interface == interface {
       switch receivedInTimeWait(segment, bytes, entry, now) {
       case .done: return
       case .reopen(let first):
-        if let listener = listener(for: key.local) {
+        if let listener = listener(for: key.local, interface) {
           counted.timeWaitsRecycled &+= 1
           forgetTimeWait(key)
           return receivedByListener(listener, segment, bytes, key, first, now)
         }
       }
     }
-    guard let listener = listener(for: key.local) else {
+    guard let listener = listener(for: key.local, interface) else {
       if !segment.flags.contains(.rst) { sendReset(answering: segment, key) }
       return
     }
@@ -140,7 +141,8 @@ public final class TCPLayer {
     }
     let path: Path
     do {
-      path = try stack.path(to: key.remoteAddress, from: key.localAddress)
+      path = try stack.path(
+        to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex)
     } catch {
       counted.listenDrops &+= 1
       return
@@ -151,11 +153,16 @@ public final class TCPLayer {
     connection.open(answering: segment, header.options, of: listener, at: now)
   }
 
-  private func listener(for local: Endpoint) -> TCPListener? {
-    guard let candidates = listeners[local.port] else { return nil }
-    // The more specific address wins; among equals (SO_REUSEPORT) the one with the shortest queue.
+  private func listener(for local: Endpoint, _ interface: Int) -> TCPListener? {
+    guard var candidates = listeners[local.port] else { return nil }
+    candidates.removeAll { $0.parameters.interfaceIndex != 0 && $0.parameters.interfaceIndex != interface }
+    // The more specific address wins, then who is bound to the interface; among equals (SO_REUSEPORT) the one with the
+    // shortest queue.
     let exact = candidates.filter { $0.local.address == local.address }
-    let fitting = exact.isEmpty ? candidates.filter { $0.local.address.isUnspecified } : exact
+    var fitting = exact.isEmpty ? candidates.filter { $0.local.address.isUnspecified } : exact
+    if fitting.contains(where: { $0.parameters.interfaceIndex != 0 }) {
+      fitting.removeAll { $0.parameters.interfaceIndex == 0 }
+    }
     return fitting.min { $0.acceptableCount + $0.halfOpenCount < $1.acceptableCount + $1.halfOpenCount }
   }
 
@@ -284,7 +291,6 @@ public final class TCPLayer {
     nextNumber += 1
     connection.isRegistered = true
     table[key] = connection
-    ports.addUser(key.localPort)
     return connection
   }
 
@@ -294,7 +300,7 @@ public final class TCPLayer {
     connection.isWaitingForBuffer = false
     table[connection.key] = nil
     if recent === connection { recent = nil }
-    ports.removeUser(connection.key.localPort)
+    connection.leavePort()
   }
 
   func contains(_ key: ConnectionKey) -> Bool { table[key] != nil }
@@ -332,20 +338,21 @@ public final class TCPLayer {
 
   /// The connection's place is taken by a TIME-WAIT entry.
   func enterTimeWait(_ connection: TCPConnection, at now: Instant) {
+    let use = connection.portUse
     remove(connection)
     guard timeWaits.count < configuration.maximumTimeWaits else {
       counted.timeWaitOverflows &+= 1
       return
     }
     counted.timeWaits &+= 1
-    timeWaits.insert(connection.timeWait(until: now + configuration.timeWait))
-    ports.addUser(connection.key.localPort)
+    timeWaits.insert(connection.timeWait(until: now + configuration.timeWait, use))
+    ports.add(use, connection.key.localPort)
     armTimeWaitTimer()
   }
 
   func forgetTimeWait(_ key: ConnectionKey) {
+    if let entry = timeWaits[key] { ports.remove(entry.portUse, key.localPort) }
     timeWaits.remove(key)
-    ports.removeUser(key.localPort)
     if timeWaits.isEmpty { timeWaitTimer.cancel() }
   }
 
@@ -355,7 +362,7 @@ public final class TCPLayer {
   }
 
   private func timeWaitTimerFired() {
-    for key in timeWaits.expire(at: loop.now) { ports.removeUser(key.localPort) }
+    for entry in timeWaits.expire(at: loop.now) { ports.remove(entry.portUse, entry.key.localPort) }
     armTimeWaitTimer()
   }
 

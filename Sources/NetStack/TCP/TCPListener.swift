@@ -7,7 +7,8 @@ import Packets
 public final class TCPListener {
   private let layer: TCPLayer
   private let binding: TCPBinding
-  let parameters: TCPParameters
+  /// What connections inherit; a change counts for those that are still to come.
+  public var parameters: TCPParameters
   /// Complete connections that may wait, less one.
   public var backlog: Int
   /// Called on the loop when a connection became ready to be accepted.
@@ -61,7 +62,7 @@ public final class TCPListener {
     isClosed = true
     onReadiness = nil
     layer.remove(self)
-    binding.release()
+    binding.useEnded()
     for connection in layer.halfOpenConnections(of: self) {
       connection.isOrphan = true
       connection.end(with: nil, layer.loop.now)
@@ -79,6 +80,7 @@ public final class TCPListener {
   func handshakeCompleted(_ connection: TCPConnection) {
     halfOpenCount -= 1
     connection.listener = nil
+    connection.takePort()
     complete.append(connection)
     layer.becameAcceptable(self)
   }

@@ -5,6 +5,8 @@ import Packets
 struct TimeWait {
   let key: ConnectionKey
   let number: UInt64
+  /// Whom it still keeps from its port.
+  let portUse: PortUse
   /// SND.NXT and RCV.NXT
   let sendNext: SequenceNumber
   let receiveNext: SequenceNumber
@@ -57,9 +59,9 @@ struct TimeWaitTable {
   /// When the next entry is due; nil if there is none.
   var nextDeadline: Instant? { head < due.count ? due[head].at : nil }
 
-  /// Removes and returns the keys of the entries that have expired.
-  mutating func expire(at now: Instant) -> [ConnectionKey] {
-    var expired: [ConnectionKey] = []
+  /// Removes and returns the entries that have expired.
+  mutating func expire(at now: Instant) -> [TimeWait] {
+    var expired: [TimeWait] = []
     while head < due.count, due[head].at <= now {
       let item = due[head]
       head += 1
@@ -68,7 +70,7 @@ struct TimeWaitTable {
         place(entry)
       } else {
         entries[item.key] = nil
-        expired.append(item.key)
+        expired.append(entry)
       }
     }
     if head > 64, head * 2 > due.count {

@@ -10,7 +10,6 @@ public final class UDPEndpoint: DatagramEndpoint {
   /// SO_REUSEADDR and SO_REUSEPORT: a port is shared by those who all want to.
   public var reusesAddress = false
   public var reusesPort = false
-  private var groups: [(group: IPv4Address, interface: NetworkInterface)] = []
 
   /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
   ///
@@ -18,13 +17,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   it is bound already, ``NetworkError/addressFamilyNotSupported``.
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
+    try stack.checkBindable(wanted.address)
     guard local.port == 0 else { throw .invalidArgument }
-    if !wanted.address.isUnspecified {
-      guard let address = wanted.address.v4 else { throw .addressFamilyNotSupported }
-      guard stack.isLocal(address) || address.isMulticast || stack.isBroadcast(address) else {
-        throw .addressNotAvailable
-      }
-    }
     let address = wanted.address.isUnspecified ? IPAddress(.any) : wanted.address
     local = try stack.udp.bind(self, to: Endpoint(address, wanted.port))
     hasImplicitPort = wanted.port == 0
@@ -101,39 +95,12 @@ public final class UDPEndpoint: DatagramEndpoint {
       payload, from: Endpoint(path.source, local.port), to: target, on: path.interface, tos: tos, ttl: multicastTTL)
   }
 
-  // MARK: Groups
-
-  /// Receives datagrams to `group` that come in on `interface` (IP_ADD_MEMBERSHIP).
-  ///
-  /// - Throws: ``NetworkError/invalidArgument`` if it is not a group, ``NetworkError/addressInUse`` if it is joined
-  ///   already, ``NetworkError/noBuffers`` beyond 20 groups (Linux's `igmp_max_memberships`).
-  public func join(_ group: IPv4Address, on interface: NetworkInterface) throws(NetworkError) {
-    guard group.isMulticast else { throw .invalidArgument }
-    guard !groups.contains(where: { $0.group == group && $0.interface === interface }) else { throw .addressInUse }
-    guard groups.count < 20 else { throw .noBuffers }
-    groups.append((group, interface))
-    interface.join(group)
-  }
-
-  /// - Throws: ``NetworkError/addressNotAvailable`` if the group is not joined there.
-  public func leave(_ group: IPv4Address, on interface: NetworkInterface) throws(NetworkError) {
-    guard let place = groups.firstIndex(where: { $0.group == group && $0.interface === interface }) else {
-      throw .addressNotAvailable
-    }
-    groups.remove(at: place)
-    interface.leave(group)
-  }
-
   // MARK: Matching
 
-  func accepts(group: IPv4Address) -> Bool {
-    !group.isMulticast || groups.contains { $0.group == group } || group == IPv4Address(224, 0, 0, 1)
-  }
-
   /// True if a bind to `other` would get the same datagrams.
-  func overlaps(_ other: Endpoint, _ interface: NetworkInterface?) -> Bool {
+  func overlaps(_ other: Endpoint, _ interface: Int) -> Bool {
     guard local.port == other.port else { return false }
-    if let mine = boundInterface, let interface, mine !== interface { return false }
+    if boundIndex != 0 && interface != 0 && boundIndex != interface { return false }
     return local.address.isUnspecified || other.address.isUnspecified || local.address == other.address
   }
 
@@ -148,16 +115,14 @@ public final class UDPEndpoint: DatagramEndpoint {
       guard remote == record.source else { return nil }
       score += 8
     }
-    if let boundInterface {
-      guard boundInterface === interface else { return nil }
+    if boundIndex != 0 {
+      guard boundIndex == interface.index else { return nil }
       score += 4
     }
     return score
   }
 
   override func unregister() {
-    for (group, interface) in groups { interface.leave(group) }
-    groups = []
     if local.port != 0 { stack.udp.remove(self) }
   }
 }

@@ -50,22 +50,27 @@ public final class UDPLayer {
       var found = false
       for step in 0..<count {
         bound.port = range.lowerBound + UInt16((start + step) % count)
-        // Ephemeral ports are never shared, whatever the options say.
-        if !(ports[bound.port] ?? []).contains(where: { $0.overlaps(bound, endpoint.boundInterface) }) {
+        if isFree(bound, for: endpoint) {
           found = true
           break
         }
       }
       guard found else { throw .addressInUse }
-    } else {
-      for other in ports[wanted.port] ?? [] where other.overlaps(wanted, endpoint.boundInterface) {
-        let shares =
-          other.reusesAddress && endpoint.reusesAddress || other.reusesPort && endpoint.reusesPort
-        guard shares else { throw .addressInUse }
-      }
+    } else if !isFree(wanted, for: endpoint) {
+      throw .addressInUse
     }
     ports[bound.port, default: []].append(endpoint)
     return bound
+  }
+
+  /// Linux's `udp_lib_lport_inuse`: everybody with the port must share it by SO_REUSEADDR, up to the newest one that shares
+  /// it by SO_REUSEPORT.
+  private func isFree(_ wanted: Endpoint, for endpoint: UDPEndpoint) -> Bool {
+    for other in (ports[wanted.port] ?? []).reversed() where other.overlaps(wanted, endpoint.boundIndex) {
+      if other.reusesAddress && endpoint.reusesAddress { continue }
+      return other.reusesPort && endpoint.reusesPort
+    }
+    return true
   }
 
   func remove(_ endpoint: UDPEndpoint) {

@@ -207,10 +207,7 @@ struct OpeningTests {
       await k.bind(u, port)
       await k.listen(u)
     },
-    Scenario(
-      "bind: a port left over by connections of a listener without SO_REUSEADDR",
-      knownDifference: "the stack's port table does not know whether connections on a port allow its reuse"
-    ) { k in
+    Scenario("bind: a port left over by connections of a listener without SO_REUSEADDR") { k in
       let (l, port) = await k.listener()
       let a = await k.tcp()
       await k.connect(a, port)

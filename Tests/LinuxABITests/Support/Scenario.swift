@@ -4,15 +4,10 @@ import Testing
 /// A sequence of system calls that every kernel must answer alike.
 struct Scenario: Sendable, CustomTestStringConvertible {
   let name: String
-  /// Why the answers still differ, if they do.
-  let knownDifference: Comment?
   let body: @Sendable (Session) async -> Void
 
-  init(
-    _ name: String, knownDifference: Comment? = nil, _ body: @escaping @Sendable (Session) async -> Void
-  ) {
+  init(_ name: String, _ body: @escaping @Sendable (Session) async -> Void) {
     self.name = name
-    self.knownDifference = knownDifference
     self.body = body
   }
 
@@ -20,11 +15,6 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
   /// Runs the calls on the bench and on the Linux under the test, and compares what came of each.
   func compare() throws {
-    guard let knownDifference else { return try compareAnswers() }
-    withKnownIssue(knownDifference) { try compareAnswers() }
-  }
-
-  private func compareAnswers() throws {
     let bench = BenchKernel()
     let ours = Session(bench)
     try bench.loop.run {
