@@ -18,6 +18,7 @@ public enum Attachment: Sendable, Equatable {
 /// A function in another process, and what is needed to reach it.
 final class RemoteFunction {
   let function: any FunctionHandle
+  private let client: VfioUserClient?
   private let qemu: QTestMachine?
 
   /// Nil for a NIC in process.
@@ -26,7 +27,14 @@ final class RemoteFunction {
     switch bench.attachment {
     case .inProcess: return nil
     case .vfioUser(let path):
-      throw .badOption(name: path, reason: "no client yet")
+      do throws(VfioUserError) {
+        let client = try VfioUserClient(path: path, on: loop, tap: tap, memoryByteCount: memoryByteCount)
+        self.client = client
+        function = client
+        qemu = nil
+      } catch {
+        throw .vfioUser(error)
+      }
     case .qtest:
       var options = QTestMachine.Options()
       options.memoryByteCount = memoryByteCount
@@ -41,21 +49,25 @@ final class RemoteFunction {
       guard let function = machine.networkController else { throw .noController }
       self.function = function
       qemu = machine
+      client = nil
     }
   }
 
   /// Why the function is gone; nil while it is there.
   var failure: BenchError? {
+    if let error = client?.failure { return .vfioUser(error) }
     if let error = qemu?.failure { return .qemu(error) }
     return nil
   }
 
   /// After the driver has stopped.
   func close() async {
+    client?.close()
     await qemu?.close()
   }
 
   func add(to report: inout PathReport) {
+    if let client { report.add("vfio-user client", client.counters) }
     if let qemu {
       report.add("qtest", qemu.connection.counters)
       report.add("interrupts", qemu.interrupts.counters)

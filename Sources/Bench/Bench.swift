@@ -62,7 +62,7 @@ public final class Bench {
   /// Starts the driver and gives the interface its address.
   public func start() async throws(BenchError) {
     if let cable { try station.start(on: cable.wire) } else { try station.start() }
-    try await station.waitForLink()
+    try await station.waitForLink(options.cable.end.patience)
     if let address = options.address {
       try station.configure(address, gateway: options.gateway)
       if options.nameServers.isEmpty {

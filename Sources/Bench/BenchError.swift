@@ -10,6 +10,7 @@ public enum BenchError: Error, CustomStringConvertible {
   case machine(MachineError)
   case driver(DriverError)
   case slirp(SlirpError)
+  case socketWire(SocketWireError)
   case vfioUser(VfioUserError)
   case qemu(QEMUError)
   case noController
@@ -24,6 +25,7 @@ public enum BenchError: Error, CustomStringConvertible {
     case .machine(let error): "machine: \(error)"
     case .driver(let error): "driver: \(error)"
     case .slirp(let error): "slirp: \(error)"
+    case .socketWire(let error): error.description
     case .vfioUser(let error): "vfio-user: \(error)"
     case .qemu(let error): error.advice.map { "\(error); \($0)" } ?? error.description
     case .noController: "the bus scan found no network controller with a driver"

@@ -11,6 +11,13 @@ public final class Cable {
     case slirp
     /// In a plug that returns every frame.
     case loopback
+    /// In the socket of a QEMU's network backend: the guest's NIC is QEMU's, and we are its peer.
+    case socket(WireAddress)
+
+    /// How long a link may take to come up: a peer behind a socket may have to be started first.
+    var patience: TimeSpan {
+      if case .socket = self { .seconds(60) } else { .seconds(5) }
+    }
   }
 
   public struct Options: Sendable {
@@ -27,6 +34,7 @@ public final class Cable {
   public let wire: any Wire
   private let options: Options
   private let slirp: SlirpWire?
+  private let socket: (any SocketWire)?
   private let plug: LoopbackPlug?
   private let impairment: ImpairmentWire?
   private let capture: CaptureWire?
@@ -45,6 +53,11 @@ public final class Cable {
       try self.init(options, to: slirp, name: name, on: loop, tap: tap)
     case .loopback:
       try self.init(options, to: LoopbackPlug(on: loop), name: name, on: loop, tap: tap)
+    case .socket(let address):
+      let socket: any SocketWire
+      do throws(SocketWireError) { socket = try address.open(on: loop) } catch { throw .socketWire(error) }
+      socket.tap = tap
+      try self.init(options, to: socket, name: name, on: loop, tap: tap)
     }
   }
 
@@ -54,6 +67,7 @@ public final class Cable {
   ) throws(BenchError) {
     self.options = options
     slirp = end as? SlirpWire
+    socket = end as? any SocketWire
     plug = end as? LoopbackPlug
     var wire = end
     if let settings = options.impairment, !settings.isNone {
@@ -89,6 +103,7 @@ public final class Cable {
   /// Ends the network at the end, and flushes the capture.
   public func close() throws(BenchError) {
     slirp?.close()
+    socket?.close()
     do { try capture?.close() } catch {
       throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
     }
@@ -97,6 +112,7 @@ public final class Cable {
   /// Adds what is on the cable to a report.
   public func add(to report: inout PathReport) {
     if let slirp { report.add("wire: slirp", slirp.counters) }
+    if let socket { report.add("wire: \(socket.address)", socket.counters) }
     if let plug { report.add("wire: loopback", plug.counters) }
     if let impairment { report.add("wire: impairment", impairment.counters) }
     if let capture { report.add("wire: capture", capture.counters) }

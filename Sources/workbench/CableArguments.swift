@@ -7,8 +7,10 @@ import Wires
 struct CableArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Where the NIC's cable ends: slirp (the host's network, without root), or loop (every frame comes back).",
-      valueName: "wire"))
+      """
+      Where the NIC's cable ends: slirp (the host's network, without root), loop (every frame comes back), or a QEMU's socket \
+      backend: stream:[listen:]unix:PATH, stream:[listen:]HOST:PORT, dgram:unix:LOCAL:REMOTE, dgram:HOST:PORT:HOST:PORT.
+      """, valueName: "wire"))
   var wire = "slirp"
 
   @Option(help: ArgumentHelp("Largest IP datagram of a frame, 68 to 16110 bytes.", valueName: "bytes"))
@@ -64,6 +66,8 @@ struct CableArguments: ParsableArguments {
     switch wire {
     case "slirp": options.end = .slirp
     case "loop": options.end = .loopback
+    case let text where WireAddress.isMeant(by: text):
+      do { options.end = .socket(try WireAddress(text)) } catch { throw CommandFailure.usage("--wire: \(error)") }
     default: throw CommandFailure.usage("--wire \(wire): not a wire of this bench; try --wire slirp")
     }
     guard (68...16110).contains(mtu) else {
