@@ -223,8 +223,9 @@ extension ServerConnection {
 
   /// The one descriptor that came with the command, if any.
   func takeDescriptor() throws(VfioUserRefusal) -> Int32? {
-    guard channel.hasDescriptors else { return nil }
-    let descriptors = channel.takeDescriptors()
+    guard hasDescriptors else { return nil }
+    let descriptors = takeDescriptors()
+    guard !descriptors.isEmpty else { return nil }
     guard descriptors.count <= 1, descriptors.first != -1 else {
       for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
       throw .unexpectedDescriptor

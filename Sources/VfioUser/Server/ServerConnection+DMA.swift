@@ -14,10 +14,16 @@ extension ServerConnection {
     else { throw .badMappingRange }
     guard mappings.count < Self.mostMappings else { throw .tooManyMappings }
     let writable = mapping.flags & DMAMapping.writable != 0
-    guard let descriptor else { throw .missingDescriptor }
-    let memory = try ClientMemory(descriptor, offset: mapping.offset, size: mapping.size, writable: writable)
+    var memory: ClientMemory?
+    if let descriptor {
+      memory = try ClientMemory(descriptor, offset: mapping.offset, size: mapping.size, writable: writable)
+    }
     do throws(MachineError) {
-      try slot.dma.map(memory.window, at: mapping.address, writable: writable)
+      if let memory {
+        try slot.dma.map(memory.window, at: mapping.address, writable: writable)
+      } else {
+        try slot.dma.map(self, at: mapping.address, byteCount: mapping.size, writable: writable)
+      }
     } catch {
       throw .overlappingMapping
     }

@@ -37,6 +37,16 @@ final class ServerConnection {
   /// Bytes of each region.
   let regionSizes: InlineArray<9, UInt64>
 
+  // Memory that the client does not share.
+  var deferred: [DeferredMessage] = []
+  var deferredByteCount = 0
+  /// The descriptors of the message that is handled, if it was deferred.
+  private var carried: [Int32]?
+  var nextIdentifier: UInt16 = 0
+  /// Until when the client has to have answered; nil while nothing was asked.
+  var remoteDeadline: Instant?
+  private var remoteEnd: DeferredWork!
+
   init(_ descriptor: Int32, of server: VfioUserServer) throws(LoopError) {
     self.server = server
     function = server.function
@@ -52,6 +62,8 @@ final class ServerConnection {
     sizes[Int(VfioUserIndex.configuration)] = UInt64(configuration.byteCount)
     regionSizes = sizes
     continuation = DeferredWork(on: server.loop) { [weak self] in self?.serve() }
+    remoteEnd = DeferredWork(on: server.loop) { [weak self] in self?.endRemoteWork() }
+    slot.dma.onCopies = { [weak self] in self?.remoteEnd.schedule() }
     watch = try DescriptorWatch(on: server.loop, descriptor: descriptor, interest: .readable) { [weak self] ready in
       self?.ready(ready)
     }
@@ -69,6 +81,7 @@ final class ServerConnection {
       if channel.queuedByteCount == 0 { serve() }
       return
     }
+    do { try watch?.setInterest(.readable) } catch { return end("\(error)") }
     switch channel.receive() {
     case .bytes:
       tally.count.receives &+= 1
@@ -85,9 +98,13 @@ final class ServerConnection {
     defer { isServing = false }
     while failure == nil {
       guard channel.queuedByteCount < MessageChannel.batchByteCount || drain() else { break }
-      let step = channel.next()
-      if case .nothing = step { break }
-      handle(step)
+      if !deferred.isEmpty {
+        handleDeferred()
+      } else {
+        let step = channel.next()
+        if case .nothing = step { break }
+        handle(step)
+      }
     }
     if channel.queuedByteCount > 0 { _ = drain() }
     if let failure { end(failure) }
@@ -112,7 +129,7 @@ final class ServerConnection {
     case .message(let header, let body):
       tally.count.messages &+= 1
       handle(header, body)
-      if channel.hasDescriptors { closeLeftovers(header) }
+      if hasDescriptors { closeLeftovers(header) }
     case .tooLong(let header): refuse(.tooLong, header)
     case .lost(let header):
       refuse(.badLength, header)
@@ -121,6 +138,9 @@ final class ServerConnection {
   }
 
   @inline(__always) private func handle(_ header: VfioUserHeader, _ body: MemoryWindow) {
+    // Copies may be older than what the client wrote before it sent this.
+    if slot.dma.hasCopies { endRemoteWork() }
+    defer { if slot.dma.hasCopies { endRemoteWork() } }
     guard !header.isReply, !header.hasUnknownType else {
       return refuse(header.isReply ? .unexpectedReply : .badType, header)
     }
@@ -131,9 +151,31 @@ final class ServerConnection {
     }
   }
 
+  private func handleDeferred() {
+    var message = deferred.removeFirst()
+    deferredByteCount -= VfioUserHeader.byteCount + message.body.count
+    carried = message.descriptors
+    message.body.withUnsafeMutableBytes { bytes in
+      // An array without bytes has no address.
+      handle(message.header, bytes.baseAddress.map { MemoryWindow($0, count: bytes.count) } ?? scratch.slice(0, 0))
+    }
+    if hasDescriptors { closeLeftovers(message.header) }
+    carried = nil
+  }
+
+  /// True if there may be descriptors for the message that is handled.
+  @inline(__always) var hasDescriptors: Bool { carried.map { !$0.isEmpty } ?? channel.hasDescriptors }
+
+  /// The descriptors of the message that is handled, now the caller's.
+  func takeDescriptors() -> [Int32] {
+    guard let own = carried else { return channel.takeDescriptors() }
+    carried = []
+    return own
+  }
+
   /// Descriptors that the command did not take: not this one's kind.
   private func closeLeftovers(_ header: VfioUserHeader) {
-    let leftovers = channel.takeDescriptors()
+    let leftovers = takeDescriptors()
     guard !leftovers.isEmpty else { return }
     for descriptor in leftovers where descriptor >= 0 { close(descriptor) }
     server.refuse(.unexpectedDescriptor, header)
@@ -177,8 +219,15 @@ final class ServerConnection {
     watch?.cancel()
     watch = nil
     continuation.cancel()
+    remoteEnd.cancel()
     channel.close()
+    for message in deferred {
+      for descriptor in message.descriptors where descriptor >= 0 { close(descriptor) }
+    }
+    deferred = []
     slot.disconnect()
+    slot.dma.dropCopies()
+    slot.dma.onCopies = nil
     unmapAll()
     function.busReset(in: slot)
   }
