@@ -1,6 +1,9 @@
 import Memory
 
 /// Memory that a device reaches by messages only, because its owner does not share it.
+///
+/// While a message is waited for, the owner may have to be answered first: accesses of registers and configuration space
+/// may reach the device from inside of its ``DMASpace/resolve(_:_:_:)``. They cannot reach remote memory themselves.
 public protocol RemoteMemory: AnyObject {
   /// Fills `target` from bus address `address` on. False: it cannot be read.
   func read(_ address: UInt64, into target: MemoryWindow) -> Bool
@@ -84,7 +87,9 @@ final class RemoteCopies {
       var last = start
       while last + 1 < end, let next = firstChange(copy, from: last + 1), next - last <= Self.gap + 1 { last = next }
       let count = last + 1 - start
-      guard copy.memory.write(copy.address &+ UInt64(start), from: copy.window.slice(start, count)) else { return false }
+      guard copy.memory.write(copy.address &+ UInt64(start), from: copy.window.slice(start, count)) else {
+        return false
+      }
       copy.fetched.copy(from: copy.window, at: start, count: count, to: start)
       place = last + 1
     }
@@ -132,6 +137,9 @@ extension DMASpace {
     remotes.append(RemoteRegion(start: start, last: last, memory: memory, writable: writable))
     noteChange()
   }
+
+  /// True if there is remote memory.
+  public var hasRemoteMemory: Bool { !remotes.isEmpty }
 
   /// True while the device has copies of remote memory.
   public var hasCopies: Bool { copies.map { !$0.isEmpty } ?? false }

@@ -41,12 +41,15 @@ extension ServerConnection {
     else { throw .unknownMapping }
     slot.dma.unmap(start: unmapping.address, byteCount: unmapping.size)
     mappings.swapAt(index, mappings.count - 1)
-    mappings.removeLast()
+    if let memory = mappings.removeLast().memory, isExchanging { retired.append(memory) }
     tally.count.unmappings &+= 1
   }
 
   func unmapAll() {
-    for mapping in mappings { slot.dma.unmap(start: mapping.address, byteCount: mapping.size) }
+    for mapping in mappings {
+      slot.dma.unmap(start: mapping.address, byteCount: mapping.size)
+      if let memory = mapping.memory, isExchanging { retired.append(memory) }
+    }
     mappings = []
   }
 }

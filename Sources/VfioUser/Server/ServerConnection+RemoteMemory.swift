@@ -11,8 +11,12 @@ struct DeferredMessage {
 }
 
 /// Memory that the client does not share, by DMA_READ and DMA_WRITE. The function wants the bytes at once, so the loop
-/// stands still until the client has answered: at most ``patience`` for all that the function asks for in one go. What
-/// else the client says meanwhile is kept, within limits, and done afterwards in its order.
+/// stands still until the client has answered: at most ``patience`` for all that the function asks for in one go.
+///
+/// A client may be waiting for a reply of ours before it can answer: QEMU's processor holds the lock that its answer
+/// needs. So a command that wants a reply is done at once, from inside of the function's access, and everything that came
+/// before it; posted writes wait until the function is done. What is done from inside cannot reach remote memory again;
+/// if it wanted to, the function is told afterwards that it can.
 extension ServerConnection: RemoteMemory {
   static let patience = TimeSpan.seconds(5)
   /// Bytes of commands that are kept.
@@ -57,6 +61,13 @@ extension ServerConnection: RemoteMemory {
     _ command: VfioUserCommand, _ access: DMAAccess, _ data: MemoryWindow?, _ take: (MemoryWindow) -> Bool
   ) -> Bool {
     guard failure == nil, !hasEnded else { return false }
+    guard !clientWaits else {
+      wasDenied = true
+      scheduleService()
+      return false
+    }
+    isExchanging = true
+    defer { isExchanging = false }
     let deadline = remoteDeadline ?? server.loop.clock + Self.patience
     remoteDeadline = deadline
     nextIdentifier &+= 1
@@ -67,13 +78,7 @@ extension ServerConnection: RemoteMemory {
         identifier: identifier, command: command.rawValue, bodyByteCount: DMAAccess.byteCount + (data?.count ?? 0)))
     access.store(in: body)
     if let data { body.copy(from: data, at: 0, count: data.count, to: DMAAccess.byteCount) }
-    while true {
-      guard channel.flush() else { return give(up: "its socket is closed") }
-      if channel.queuedByteCount == 0 { break }
-      guard channel.wait(writable: true, nanoseconds: (deadline - server.loop.clock).nanoseconds) else {
-        return give(up: "it took no command within 5 s")
-      }
-    }
+    guard send(until: deadline) else { return false }
     while true {
       switch channel.next() {
       case .nothing:
@@ -82,6 +87,10 @@ extension ServerConnection: RemoteMemory {
         tally.count.messages &+= 1
         guard header.isReply, header.identifier == identifier, header.command == command.rawValue else {
           guard keep(header, body) else { return give(up: "it flooded its device instead of answering") }
+          if header.wantsReply, !header.isReply {
+            answerDeferred()
+            guard failure == nil, send(until: deadline) else { return false }
+          }
           continue
         }
         for descriptor in channel.takeDescriptors() where descriptor >= 0 { close(descriptor) }
@@ -95,6 +104,23 @@ extension ServerConnection: RemoteMemory {
       case .lost(let header):
         refuse(.badLength, header)
         return give(up: "a message of \(header.messageByteCount) bytes")
+      }
+    }
+  }
+
+  /// Does what is kept, from inside of the function, so that the client gets its replies.
+  private func answerDeferred() {
+    clientWaits = true
+    while !deferred.isEmpty, failure == nil { handleDeferred() }
+    clientWaits = false
+  }
+
+  private func send(until deadline: Instant) -> Bool {
+    while true {
+      guard channel.flush() else { return give(up: "its socket is closed") }
+      if channel.queuedByteCount == 0 { return true }
+      guard channel.wait(writable: true, nanoseconds: (deadline - server.loop.clock).nanoseconds) else {
+        return give(up: "it took no command within 5 s")
       }
     }
   }

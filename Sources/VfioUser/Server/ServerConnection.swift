@@ -32,8 +32,6 @@ final class ServerConnection {
   /// What the client can do.
   var peer = VfioUserCapabilities()
   var mappings: [Mapping] = []
-  /// Where data is kept that the function may act on while more is received.
-  let scratch: MemoryWindow
   /// Bytes of each region.
   let regionSizes: InlineArray<9, UInt64>
 
@@ -46,6 +44,14 @@ final class ServerConnection {
   /// Until when the client has to have answered; nil while nothing was asked.
   var remoteDeadline: Instant?
   private var remoteEnd: DeferredWork!
+  /// The client waits for a reply: QEMU, whose processor then holds its big lock, answers no command meanwhile.
+  var clientWaits = false
+  /// An answer of the client is waited for, inside of the function.
+  var isExchanging = false
+  /// The function wanted remote memory while the client waited for a reply, and went without.
+  var wasDenied = false
+  /// Unmapped from inside of the function, which may still look at it.
+  var retired: [ClientMemory] = []
 
   init(_ descriptor: Int32, of server: VfioUserServer) throws(LoopError) {
     self.server = server
@@ -53,8 +59,6 @@ final class ServerConnection {
     slot = server.slot
     tally = server.tally
     channel = MessageChannel(descriptor, longestCommand: VfioUserRequest.longest)
-    scratch = MemoryWindow(
-      .allocate(byteCount: VfioUserRequest.longest, alignment: 16), count: VfioUserRequest.longest)
     let configuration = server.function.configuration
     var sizes = InlineArray<9, UInt64>(repeating: 0)
     for bar in configuration.bars where bar.kind != .rom { sizes[bar.index] = bar.byteCount }
@@ -69,8 +73,6 @@ final class ServerConnection {
     }
   }
 
-  deinit { scratch.baseAddress.deallocate() }
-
   var mappingCount: Int { mappings.count }
 
   // MARK: Turns
@@ -82,6 +84,8 @@ final class ServerConnection {
       return
     }
     do { try watch?.setInterest(.readable) } catch { return end("\(error)") }
+    finishWork()
+    if let failure { return end(failure) }
     switch channel.receive() {
     case .bytes:
       tally.count.receives &+= 1
@@ -97,6 +101,7 @@ final class ServerConnection {
     isServing = true
     defer { isServing = false }
     while failure == nil {
+      finishWork()
       guard channel.queuedByteCount < MessageChannel.batchByteCount || drain() else { break }
       if !deferred.isEmpty {
         handleDeferred()
@@ -138,9 +143,9 @@ final class ServerConnection {
   }
 
   @inline(__always) private func handle(_ header: VfioUserHeader, _ body: MemoryWindow) {
-    // Copies may be older than what the client wrote before it sent this.
-    if slot.dma.hasCopies { endRemoteWork() }
-    defer { if slot.dma.hasCopies { endRemoteWork() } }
+    let outer = clientWaits
+    clientWaits = outer || header.wantsReply
+    defer { clientWaits = outer }
     guard !header.isReply, !header.hasUnknownType else {
       return refuse(header.isReply ? .unexpectedReply : .badType, header)
     }
@@ -151,16 +156,29 @@ final class ServerConnection {
     }
   }
 
-  private func handleDeferred() {
+  func handleDeferred() {
     var message = deferred.removeFirst()
-    deferredByteCount -= VfioUserHeader.byteCount + message.body.count
+    let size = message.body.count
+    deferredByteCount -= VfioUserHeader.byteCount + size
+    let outer = carried
     carried = message.descriptors
-    message.body.withUnsafeMutableBytes { bytes in
-      // An array without bytes has no address.
-      handle(message.header, bytes.baseAddress.map { MemoryWindow($0, count: bytes.count) } ?? scratch.slice(0, 0))
-    }
+    // An array without bytes would have no address.
+    message.body.append(0)
+    message.body.withUnsafeMutableBytes { handle(message.header, MemoryWindow($0.baseAddress!, count: size)) }
     if hasDescriptors { closeLeftovers(message.header) }
-    carried = nil
+    carried = outer
+  }
+
+  /// Between two messages: the function is not at work.
+  private func finishWork() {
+    if slot.dma.hasCopies { endRemoteWork() }
+    if !retired.isEmpty { retired = [] }
+    if wasDenied {
+      wasDenied = false
+      // The model takes this for memory that came back, which it is.
+      function.configurationWritten(offset: PCIRegister.command, size: 2)
+      if slot.dma.hasCopies { endRemoteWork() }
+    }
   }
 
   /// True if there may be descriptors for the message that is handled.
