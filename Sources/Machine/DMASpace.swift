@@ -25,6 +25,12 @@ public final class DMASpace {
   @exclusivity(unchecked) @usableFromInline var masterEnabled = false
   @exclusivity(unchecked) @usableFromInline var changeCount = 1
   private var count = DMACounters()
+  /// Memory that is reached by messages; in no order.
+  var remotes: [RemoteRegion] = []
+  /// What the device has of it at present.
+  var copies: RemoteCopies?
+  /// Called when the device got the first copy of remote memory after a ``dropCopies()``: someone has to end that.
+  public var onCopies: (() -> Void)?
 
   public init() {}
 
@@ -42,7 +48,9 @@ public final class DMASpace {
   }
 
   /// Accesses refused so far.
-  public var refusals: UInt64 { count.withoutMastering + count.outsideMemory + count.readOnly }
+  public var refusals: UInt64 {
+    count.withoutMastering + count.outsideMemory + count.readOnly + count.remoteFailures
+  }
 
   /// Refused accesses by reason.
   public var counters: DMACounters { count }
@@ -61,29 +69,33 @@ public final class DMASpace {
     guard window.count > 0, !start.addingReportingOverflow(UInt64(window.count) - 1).overflow else {
       throw .dmaMapping(start: start, byteCount: window.count, reason: "it is empty or wraps around 2^64")
     }
+    guard !overlaps(start, start + UInt64(window.count - 1)) else {
+      throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
+    }
     let index = regions.firstIndex { $0.start > start } ?? regions.count
-    let end = start + UInt64(window.count - 1)
-    if index < regions.count, regions[index].start <= end {
-      throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
-    }
-    if index > 0, regions[index - 1].start + UInt64(regions[index - 1].window.count - 1) >= start {
-      throw .dmaMapping(start: start, byteCount: window.count, reason: "it overlaps another mapping")
-    }
     regions.insert(Region(start: start, window: window, writable: writable), at: index)
     unsafe recent = nil
     unsafe changeCount &+= 1
   }
 
+  func overlaps(_ start: UInt64, _ last: UInt64) -> Bool {
+    remotes.contains { $0.start <= last && start <= $0.last }
+      || regions.contains { $0.start <= last && start <= $0.start + UInt64($0.window.count - 1) }
+  }
+
   /// Takes away every region that lies inside `start ..< start + byteCount`; returns how many there were.
   @discardableResult
   public func unmap(start: UInt64, byteCount: UInt64) -> Int {
-    let before = regions.count
+    let before = regions.count + remotes.count
+    remotes.removeAll {
+      $0.start >= start && $0.start - start < byteCount && $0.last - $0.start < byteCount - ($0.start - start)
+    }
     regions.removeAll {
       $0.start >= start && $0.start - start < byteCount && byteCount - ($0.start - start) >= UInt64($0.window.count)
     }
     unsafe recent = nil
     unsafe changeCount &+= 1
-    return before - regions.count
+    return before - regions.count - remotes.count
   }
 
   /// The memory behind `address ..< address + count`, or nil (counted) if the device may not touch all of it.
@@ -110,17 +122,11 @@ public final class DMASpace {
       let middle = (low + high) / 2
       if regions[middle].start <= address { low = middle + 1 } else { high = middle }
     }
-    guard low > 0, count >= 0 else {
-      self.count.outsideMemory += 1
-      return nil
-    }
+    guard low > 0, count >= 0 else { return resolveRemotely(address, count, access) }
     let region = regions[low - 1]
     let offset = address - region.start
     let size = UInt64(region.window.count)
-    guard offset < size, UInt64(count) <= size - offset else {
-      self.count.outsideMemory += 1
-      return nil
-    }
+    guard offset < size, UInt64(count) <= size - offset else { return resolveRemotely(address, count, access) }
     guard access == .read || region.writable else {
       self.count.readOnly += 1
       return nil
@@ -128,6 +134,13 @@ public final class DMASpace {
     unsafe recent = region
     return region.window.slice(Int(offset), count)
   }
+
+  // MARK: For memory that is not shared
+
+  func noteChange() { unsafe changeCount &+= 1 }
+  func countOutsideMemory() { count.outsideMemory += 1 }
+  func countReadOnly() { count.readOnly += 1 }
+  func countRemoteFailure() { count.remoteFailures += 1 }
 }
 
 /// Memory that a device may read and write, as it was at one number of ``DMASpace/changes``.
@@ -159,5 +172,7 @@ public struct DMACounters: Sendable, Equatable {
   public var outsideMemory: UInt64 = 0
   /// Writes to a read-only region.
   public var readOnly: UInt64 = 0
+  /// Memory that is not shared and could not be fetched or written back, or was too much at once.
+  public var remoteFailures: UInt64 = 0
   public init() {}
 }

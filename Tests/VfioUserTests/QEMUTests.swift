@@ -76,7 +76,7 @@ struct QEMUTests {
     }
   }
 
-  @Test("a frame goes out of QEMU's memory and one comes in, shared or not", arguments: [true])
+  @Test("a frame goes out of QEMU's memory and one comes in, shared or not", arguments: [true, false])
   func frames(shared: Bool) throws {
     let bench = try ServedController()
     try bench.served.run {

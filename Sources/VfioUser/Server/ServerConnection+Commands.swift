@@ -8,8 +8,18 @@ extension ServerConnection {
     guard isNegotiated else { return try negotiate(request, header) }
     switch request {
     case .writeRegion(let access, let data):
-      try write(access, data)
-      if !header.wantsReply { tally.count.postedWrites &+= 1 }
+      try checkWrite(access)
+      if !header.wantsReply {
+        tally.count.postedWrites &+= 1
+      } else if slot.dma.hasRemoteMemory {
+        // The function may want memory of the client, which answers nothing while it waits for this reply. Writes end in
+        // order all the same, and nothing that is read later can tell.
+        reply(to: header, RegionAccess.byteCount).map { access.store(in: $0) }
+        _ = channel.flush()
+        clientWaits = false
+        return write(access, data)
+      }
+      write(access, data)
       reply(to: header, RegionAccess.byteCount).map { access.store(in: $0) }
     case .readRegion(let access): try read(access, header)
     case .writeRegions(let records): try write(records, header)
@@ -113,21 +123,24 @@ extension ServerConnection {
     }
   }
 
-  @inline(__always) private func write(_ access: RegionAccess, _ data: MemoryWindow) throws(VfioUserRefusal) {
+  @inline(__always) private func checkWrite(_ access: RegionAccess) throws(VfioUserRefusal) {
     try check(access)
-    guard access.region < VfioUserIndex.rom else {
-      guard access.region == VfioUserIndex.configuration else { throw .readOnlyRegion }
-      // The function may act on the first bytes while more messages come in behind the last ones.
-      scratch.copy(from: data, at: 0, count: data.count, to: 0)
-      return writeConfiguration(Int(access.offset), scratch.slice(0, data.count))
+    if access.region < VfioUserIndex.rom {
+      guard Self.isRegisterWidth(access.count) else { throw .badWidth }
+    } else if access.region != VfioUserIndex.configuration {
+      throw .readOnlyRegion
     }
+  }
+
+  /// A write that was checked.
+  @inline(__always) private func write(_ access: RegionAccess, _ data: MemoryWindow) {
+    guard access.region < VfioUserIndex.rom else { return writeConfiguration(Int(access.offset), data) }
     let value: UInt64
     switch access.count {
     case 4: value = UInt64(data.load(0, as: UInt32.self))
     case 1: value = UInt64(data.load(0, as: UInt8.self))
     case 2: value = UInt64(data.load(0, as: UInt16.self))
-    case 8: value = data.load(0, as: UInt64.self)
-    default: throw .badWidth
+    default: value = data.load(0, as: UInt64.self)
     }
     tally.count.registerWrites &+= 1
     guard slot.decoded[Int(access.region)] > 0 else {
@@ -139,17 +152,23 @@ extension ServerConnection {
 
   /// REGION_WRITE_MULTI: in order, up to the first that is refused.
   private func write(_ records: MemoryWindow, _ header: VfioUserHeader) throws(VfioUserRefusal) {
-    let all = records.count
-    let copy = MemoryWindow(.allocate(byteCount: max(all, 1), alignment: 16), count: all)
+    // The function may receive more while it acts on the first of them.
+    let copy = Self.copy(records)
     defer { copy.baseAddress.deallocate() }
-    copy.copy(from: records, at: 0, count: all, to: 0)
-    for place in stride(from: 0, to: all, by: RegionAccess.recordByteCount) {
+    for place in stride(from: 0, to: copy.count, by: RegionAccess.recordByteCount) {
       let access = RegionAccess(in: copy.slice(place, RegionAccess.byteCount))
       guard access.count <= 8 else { throw .badWidth }
-      try write(access, copy.slice(place + RegionAccess.byteCount, Int(access.count)))
+      try checkWrite(access)
+      write(access, copy.slice(place + RegionAccess.byteCount, Int(access.count)))
       if !header.wantsReply { tally.count.postedWrites &+= 1 }
     }
-    reply(to: header, 8).map { $0.store(UInt64(all / RegionAccess.recordByteCount), 0) }
+    reply(to: header, 8).map { $0.store(UInt64(copy.count / RegionAccess.recordByteCount), 0) }
+  }
+
+  private static func copy(_ bytes: MemoryWindow) -> MemoryWindow {
+    let copy = MemoryWindow(.allocate(byteCount: max(bytes.count, 1), alignment: 16), count: bytes.count)
+    copy.copy(from: bytes, at: 0, count: bytes.count, to: 0)
+    return copy
   }
 
   // MARK: Configuration space
@@ -174,8 +193,10 @@ extension ServerConnection {
     }
   }
 
-  private func writeConfiguration(_ start: Int, _ data: MemoryWindow) {
+  private func writeConfiguration(_ start: Int, _ bytes: MemoryWindow) {
     tally.count.configurationAccesses &+= 1
+    let data = Self.copy(bytes)
+    defer { data.baseAddress.deallocate() }
     var place = 0
     while place < data.count {
       let size = Self.step(start + place, data.count - place)
@@ -223,8 +244,9 @@ extension ServerConnection {
 
   /// The one descriptor that came with the command, if any.
   func takeDescriptor() throws(VfioUserRefusal) -> Int32? {
-    guard channel.hasDescriptors else { return nil }
-    let descriptors = channel.takeDescriptors()
+    guard hasDescriptors else { return nil }
+    let descriptors = takeDescriptors()
+    guard !descriptors.isEmpty else { return nil }
     guard descriptors.count <= 1, descriptors.first != -1 else {
       for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
       throw .unexpectedDescriptor

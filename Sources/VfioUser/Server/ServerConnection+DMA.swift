@@ -14,10 +14,16 @@ extension ServerConnection {
     else { throw .badMappingRange }
     guard mappings.count < Self.mostMappings else { throw .tooManyMappings }
     let writable = mapping.flags & DMAMapping.writable != 0
-    guard let descriptor else { throw .missingDescriptor }
-    let memory = try ClientMemory(descriptor, offset: mapping.offset, size: mapping.size, writable: writable)
+    var memory: ClientMemory?
+    if let descriptor {
+      memory = try ClientMemory(descriptor, offset: mapping.offset, size: mapping.size, writable: writable)
+    }
     do throws(MachineError) {
-      try slot.dma.map(memory.window, at: mapping.address, writable: writable)
+      if let memory {
+        try slot.dma.map(memory.window, at: mapping.address, writable: writable)
+      } else {
+        try slot.dma.map(self, at: mapping.address, byteCount: mapping.size, writable: writable)
+      }
     } catch {
       throw .overlappingMapping
     }
@@ -35,12 +41,15 @@ extension ServerConnection {
     else { throw .unknownMapping }
     slot.dma.unmap(start: unmapping.address, byteCount: unmapping.size)
     mappings.swapAt(index, mappings.count - 1)
-    mappings.removeLast()
+    if let memory = mappings.removeLast().memory, isExchanging { retired.append(memory) }
     tally.count.unmappings &+= 1
   }
 
   func unmapAll() {
-    for mapping in mappings { slot.dma.unmap(start: mapping.address, byteCount: mapping.size) }
+    for mapping in mappings {
+      slot.dma.unmap(start: mapping.address, byteCount: mapping.size)
+      if let memory = mapping.memory, isExchanging { retired.append(memory) }
+    }
     mappings = []
   }
 }

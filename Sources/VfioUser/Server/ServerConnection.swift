@@ -32,10 +32,26 @@ final class ServerConnection {
   /// What the client can do.
   var peer = VfioUserCapabilities()
   var mappings: [Mapping] = []
-  /// Where data is kept that the function may act on while more is received.
-  let scratch: MemoryWindow
   /// Bytes of each region.
   let regionSizes: InlineArray<9, UInt64>
+
+  // Memory that the client does not share.
+  var deferred: [DeferredMessage] = []
+  var deferredByteCount = 0
+  /// The descriptors of the message that is handled, if it was deferred.
+  private var carried: [Int32]?
+  var nextIdentifier: UInt16 = 0
+  /// Until when the client has to have answered; nil while nothing was asked.
+  var remoteDeadline: Instant?
+  private var remoteEnd: DeferredWork!
+  /// The client waits for a reply: QEMU, whose processor then holds its big lock, answers no command meanwhile.
+  var clientWaits = false
+  /// An answer of the client is waited for, inside of the function.
+  var isExchanging = false
+  /// The function wanted remote memory while the client waited for a reply, and went without.
+  var wasDenied = false
+  /// Unmapped from inside of the function, which may still look at it.
+  var retired: [ClientMemory] = []
 
   init(_ descriptor: Int32, of server: VfioUserServer) throws(LoopError) {
     self.server = server
@@ -43,8 +59,6 @@ final class ServerConnection {
     slot = server.slot
     tally = server.tally
     channel = MessageChannel(descriptor, longestCommand: VfioUserRequest.longest)
-    scratch = MemoryWindow(
-      .allocate(byteCount: VfioUserRequest.longest, alignment: 16), count: VfioUserRequest.longest)
     let configuration = server.function.configuration
     var sizes = InlineArray<9, UInt64>(repeating: 0)
     for bar in configuration.bars where bar.kind != .rom { sizes[bar.index] = bar.byteCount }
@@ -52,12 +66,12 @@ final class ServerConnection {
     sizes[Int(VfioUserIndex.configuration)] = UInt64(configuration.byteCount)
     regionSizes = sizes
     continuation = DeferredWork(on: server.loop) { [weak self] in self?.serve() }
+    remoteEnd = DeferredWork(on: server.loop) { [weak self] in self?.endRemoteWork() }
+    slot.dma.onCopies = { [weak self] in self?.remoteEnd.schedule() }
     watch = try DescriptorWatch(on: server.loop, descriptor: descriptor, interest: .readable) { [weak self] ready in
       self?.ready(ready)
     }
   }
-
-  deinit { scratch.baseAddress.deallocate() }
 
   var mappingCount: Int { mappings.count }
 
@@ -69,6 +83,9 @@ final class ServerConnection {
       if channel.queuedByteCount == 0 { serve() }
       return
     }
+    do { try watch?.setInterest(.readable) } catch { return end("\(error)") }
+    finishWork()
+    if let failure { return end(failure) }
     switch channel.receive() {
     case .bytes:
       tally.count.receives &+= 1
@@ -84,10 +101,15 @@ final class ServerConnection {
     isServing = true
     defer { isServing = false }
     while failure == nil {
+      finishWork()
       guard channel.queuedByteCount < MessageChannel.batchByteCount || drain() else { break }
-      let step = channel.next()
-      if case .nothing = step { break }
-      handle(step)
+      if !deferred.isEmpty {
+        handleDeferred()
+      } else {
+        let step = channel.next()
+        if case .nothing = step { break }
+        handle(step)
+      }
     }
     if channel.queuedByteCount > 0 { _ = drain() }
     if let failure { end(failure) }
@@ -112,7 +134,7 @@ final class ServerConnection {
     case .message(let header, let body):
       tally.count.messages &+= 1
       handle(header, body)
-      if channel.hasDescriptors { closeLeftovers(header) }
+      if hasDescriptors { closeLeftovers(header) }
     case .tooLong(let header): refuse(.tooLong, header)
     case .lost(let header):
       refuse(.badLength, header)
@@ -121,6 +143,9 @@ final class ServerConnection {
   }
 
   @inline(__always) private func handle(_ header: VfioUserHeader, _ body: MemoryWindow) {
+    let outer = clientWaits
+    clientWaits = outer || header.wantsReply
+    defer { clientWaits = outer }
     guard !header.isReply, !header.hasUnknownType else {
       return refuse(header.isReply ? .unexpectedReply : .badType, header)
     }
@@ -131,9 +156,44 @@ final class ServerConnection {
     }
   }
 
+  func handleDeferred() {
+    var message = deferred.removeFirst()
+    let size = message.body.count
+    deferredByteCount -= VfioUserHeader.byteCount + size
+    let outer = carried
+    carried = message.descriptors
+    // An array without bytes would have no address.
+    message.body.append(0)
+    message.body.withUnsafeMutableBytes { handle(message.header, MemoryWindow($0.baseAddress!, count: size)) }
+    if hasDescriptors { closeLeftovers(message.header) }
+    carried = outer
+  }
+
+  /// Between two messages: the function is not at work.
+  private func finishWork() {
+    if slot.dma.hasCopies { endRemoteWork() }
+    if !retired.isEmpty { retired = [] }
+    if wasDenied {
+      wasDenied = false
+      // The model takes this for memory that came back, which it is.
+      function.configurationWritten(offset: PCIRegister.command, size: 2)
+      if slot.dma.hasCopies { endRemoteWork() }
+    }
+  }
+
+  /// True if there may be descriptors for the message that is handled.
+  @inline(__always) var hasDescriptors: Bool { carried.map { !$0.isEmpty } ?? channel.hasDescriptors }
+
+  /// The descriptors of the message that is handled, now the caller's.
+  func takeDescriptors() -> [Int32] {
+    guard let own = carried else { return channel.takeDescriptors() }
+    carried = []
+    return own
+  }
+
   /// Descriptors that the command did not take: not this one's kind.
   private func closeLeftovers(_ header: VfioUserHeader) {
-    let leftovers = channel.takeDescriptors()
+    let leftovers = takeDescriptors()
     guard !leftovers.isEmpty else { return }
     for descriptor in leftovers where descriptor >= 0 { close(descriptor) }
     server.refuse(.unexpectedDescriptor, header)
@@ -177,8 +237,15 @@ final class ServerConnection {
     watch?.cancel()
     watch = nil
     continuation.cancel()
+    remoteEnd.cancel()
     channel.close()
+    for message in deferred {
+      for descriptor in message.descriptors where descriptor >= 0 { close(descriptor) }
+    }
+    deferred = []
     slot.disconnect()
+    slot.dma.dropCopies()
+    slot.dma.onCopies = nil
     unmapAll()
     function.busReset(in: slot)
   }

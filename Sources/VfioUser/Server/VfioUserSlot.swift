@@ -67,6 +67,8 @@ public final class VfioUserSlot: FunctionSlot {
   private func fireIfDue() {
     guard pin.isDriving, !isMasked, trigger >= 0 else { return }
     isMasked = true
+    // What the interrupt tells of comes before it.
+    if dma.hasCopies { dma.flush() }
     signal()
   }
 

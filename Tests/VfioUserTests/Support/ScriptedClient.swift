@@ -82,6 +82,9 @@ final class ScriptedClient {
     descriptor = -1
   }
 
+  /// Takes what the server sends, or leaves it in the socket.
+  func listen(_ listens: Bool) throws { try watch?.setInterest(listens ? .readable : []) }
+
   private func readable() {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     let length = Glibc.read(descriptor, &chunk, chunk.count)
