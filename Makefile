@@ -62,6 +62,9 @@ bench: deps-bench build ## speed, as ratios against peers in the same run
 	$(BUILD) --product measure
 	scripts/bench $(BIN) .build/release/measure
 
+fuzz: ## hostile guests and vfio-user clients under AddressSanitizer: TARGET=model or vfio-user, SECONDS=120 each
+	scripts/fuzz $(TARGET) $(SECONDS)
+
 lint: ## format and style
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
 
@@ -69,4 +72,4 @@ docs: build ## the documentation of every module, in .build/documentation
 	scripts/docs
 
 clean:
-	rm -rf .build
+	rm -rf .build .build-fuzz
