@@ -2,6 +2,9 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -59,4 +62,60 @@ int64_t clinux_send(int socket, const void *bytes, int64_t count, const int *des
     memcpy(CMSG_DATA(item), descriptors, length);
   }
   return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+enum { most_guards = 16384, page = 4096 };
+
+/// A free entry has no start; an entry that is being made has one that no address equals.
+static _Atomic uintptr_t guard_start[most_guards];
+static _Atomic uintptr_t guard_end[most_guards];
+static _Atomic int guard_faults[most_guards];
+static struct sigaction action_before;
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+
+static void handle_bus_error(int number, siginfo_t *info, void *context) {
+  (void)number;
+  (void)context;
+  int code = errno;
+  uintptr_t address = (uintptr_t)info->si_addr;
+  for (int i = 0; i < most_guards; i++) {
+    uintptr_t start = atomic_load(&guard_start[i]), end = atomic_load(&guard_end[i]);
+    if (start <= 1 || address < start || address >= end) continue;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    void *one = (void *)(address & ~(uintptr_t)(page - 1));
+    // Part of a huge page cannot be replaced; then all goes.
+    if (mmap(one, page, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED ||
+        mmap((void *)start, end - start, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED) {
+      atomic_fetch_add(&guard_faults[i], 1);
+      errno = code;
+      return;
+    }
+  }
+  // Not ours: the access is made again, and ends as it would have.
+  sigaction(SIGBUS, &action_before, NULL);
+}
+
+static void install_guard(void) {
+  struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, &action_before);
+}
+
+int clinux_guard_begin(void *start, int64_t length) {
+  pthread_once(&guard_once, install_guard);
+  for (int i = 0; i < most_guards; i++) {
+    uintptr_t none = 0;
+    if (atomic_load(&guard_start[i]) != 0 || !atomic_compare_exchange_strong(&guard_start[i], &none, 1)) continue;
+    atomic_store(&guard_faults[i], 0);
+    atomic_store(&guard_end[i], (uintptr_t)start + (uintptr_t)length);
+    atomic_store(&guard_start[i], (uintptr_t)start);
+    return i;
+  }
+  return -1;
+}
+
+int clinux_guard_end(int guard) {
+  int faults = atomic_load(&guard_faults[guard]);
+  atomic_store(&guard_start[guard], 0);
+  return faults;
 }

@@ -30,8 +30,8 @@ public enum VfioUserError: Error, Equatable, CustomStringConvertible {
     case .loop(let reason): reason
     case .disconnected(let path): "\(path): the device's server ended the connection"
     case .timedOut(let path, .version):
-      "\(path): the device's server did not answer within 5 s; it may be serving another client"
-    case .timedOut(let path, let command): "\(path): the device's server did not answer \(command) within 5 s"
+      "\(path): the device's server did not answer in time; it may be serving another client"
+    case .timedOut(let path, let command): "\(path): the device's server did not answer \(command) in time"
     case .badAnswer(let path, let command, let reason):
       "\(path): the device's server answered \(command) with nonsense: \(reason)"
     case .refused(let path, let command, let code):

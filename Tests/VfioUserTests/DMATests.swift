@@ -65,6 +65,26 @@ import VfioUser
     }
   }
 
+  @Test("memory that a client cuts off under the device reads as zeros, and ends nothing")
+  func cutOff() throws {
+    let served = try ServedFunction()
+    let memory = try sharedMemory(0x4000)
+    try served.run {
+      let client = try await served.client()
+      try await client.write(7, 4, [4, 0])
+      #expect(!(try await client.map(memory.descriptor, address: 0x1_0000, size: 0x4000).isError))
+      let window = try #require(served.server.slot.dma.resolve(0x1_0000, 0x4000, .write))
+      window.store(UInt32(0x1234), 0x2000)
+      try #require(ftruncate(memory.descriptor, 0x1000) == 0)
+      #expect(window.load(0x2000, as: UInt32.self) == 0)
+      window.store(UInt32(0x5678), 0x3FFC)
+      #expect(window.load(0x3FFC, as: UInt32.self) == 0x5678)
+      client.leave()
+      try await served.wait(connected: false)
+      _ = try await served.client()
+    }
+  }
+
   @Test("frames go through memory that is not shared, by the client's answers")
   func remote() throws {
     let bench = try ServedController()

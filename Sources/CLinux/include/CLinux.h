@@ -23,4 +23,12 @@ int64_t clinux_receive(int socket, void *bytes, int64_t capacity, int *descripto
 /// sendmsg(2) on a Unix socket without waiting and without SIGPIPE, with `descriptor_count` (at most 64) descriptors. Returns
 /// bytes taken, or -1 with errno set.
 int64_t clinux_send(int socket, const void *bytes, int64_t count, const int *descriptors, int descriptor_count);
+
+/// Guards `length` mapped bytes at `start` (whole pages) of a file that another process can cut off: an access to a page that
+/// the file no longer has, which would end this process by SIGBUS, finds a page of zeros in its place. Returns a number for
+/// clinux_guard_end, or -1 if there are too many.
+int clinux_guard_begin(void *start, int64_t length);
+
+/// Ends a guard, before the memory is unmapped. Returns how many pages had to be replaced.
+int clinux_guard_end(int guard);
 #endif

@@ -10,7 +10,7 @@ extension VfioUserClient {
     _ command: VfioUserCommand, _ byteCount: Int, descriptors: [Int32] = [], _ fill: (MemoryWindow) -> Void
   ) throws(VfioUserError) -> MemoryWindow {
     if let failure { throw failure }
-    let deadline = loop.clock + Self.patience
+    let deadline = loop.clock + patience
     let identifier = takeIdentifier()
     let body = channel.append(
       VfioUserHeader(identifier: identifier, command: command.rawValue, bodyByteCount: byteCount))
@@ -57,7 +57,7 @@ extension VfioUserClient {
     while true {
       guard channel.flush() else { throw .disconnected(path: path) }
       if channel.queuedByteCount == 0 { return }
-      let rest = (deadline ?? loop.clock + Self.patience) - loop.clock
+      let rest = (deadline ?? loop.clock + patience) - loop.clock
       guard channel.wait(writable: true, nanoseconds: rest.nanoseconds) else {
         throw .timedOut(path: path, command: command)
       }

@@ -14,19 +14,19 @@ import Memory
 /// registers are posted. DMA memory is shared with the server. The interrupt is an eventfd on the loop: the handler runs,
 /// then the interrupt is unmasked, and comes again if the device still asserts it.
 ///
-/// Nothing waits longer than ``patience``. A server that dies, goes silent or answers nonsense is done with: reads give
+/// Nothing waits longer than 5 s (or ``patience``). A server that dies, goes silent or answers nonsense is done with: reads give
 /// all ones from then on, writes do nothing, and ``failure`` says why.
 ///
 /// The client outlives every DMA buffer that it gave out.
 ///
 /// Source: QEMU, docs/interop/vfio-user.rst (protocol version 0.0).
 public final class VfioUserClient: FunctionHandle {
-  /// The longest that anything waits for the server.
-  public static let patience = TimeSpan.seconds(5)
   /// Where the device finds DMA memory. Not 0, so that a null buffer address is refused.
   public static let memoryBusAddress: UInt64 = 1 << 20
 
   public let path: String
+  /// The longest that anything waits for the server.
+  public let patience: TimeSpan
   public let address = PCIAddress(bus: 0, device: 0, function: 0)
   /// What the server says about its regions, by index.
   public private(set) var regions: [RegionInfo] = []
@@ -48,8 +48,11 @@ public final class VfioUserClient: FunctionHandle {
 
   /// Connects to the server at `path`, agrees on the version, sets the function up as a bus scan does, and shares
   /// `memoryByteCount` bytes of memory with it.
-  public init(path: String, on loop: EpollLoop, tap: EventTap, memoryByteCount: Int) throws(VfioUserError) {
+  public init(
+    path: String, on loop: EpollLoop, tap: EventTap, memoryByteCount: Int, patience: TimeSpan = .seconds(5)
+  ) throws(VfioUserError) {
     self.path = path
+    self.patience = patience
     self.loop = loop
     self.tap = tap
     do throws(SharedMemoryError) {
