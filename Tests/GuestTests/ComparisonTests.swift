@@ -32,7 +32,7 @@ extension GuestTests {
         }
         measurements.append([measurement])
       }
-      for _ in 1...3 {
+      for _ in 1...5 {
         for (index, bench) in benches.enumerated() {
           var measurement = measurements[index][0]
           measurement.wget = try bench.downloadRate(from: server, limit: 120)
@@ -40,20 +40,22 @@ extension GuestTests {
           measurements[index].append(measurement)
         }
       }
-      let medians = measurements.map { turns in
-        func median(_ value: (Measurement) -> Double) -> Double { turns.dropFirst().map(value).sorted()[1] }
-        return Measurement(wget: median(\.wget), ping: median(\.ping), firstReply: turns[0].firstReply)
+      // The best of the turns: what else runs on the machine counts least there.
+      let bests = measurements.map { turns in
+        Measurement(
+          wget: turns.map(\.wget).max() ?? 0, ping: turns.dropFirst().map(\.ping).min() ?? 0,
+          firstReply: turns[0].firstReply)
       }
-      let own = medians[medians.count - 1]
+      let own = bests[bests.count - 1]
       print("NIC               wget MB/s  of QEMU's   ping ms  of QEMU's  first reply s")
-      for (nic, median) in zip(nics, medians) {
+      for (nic, best) in zip(nics, bests) {
         print(
           nic.testDescription.padding(toLength: 16, withPad: " ", startingAt: 0),
           String(
-            format: "%10.1f %10.2f %9.2f %10.2f %14.1f", median.wget, median.wget / own.wget, median.ping,
-            median.ping / own.ping, median.firstReply))
+            format: "%10.1f %10.2f %9.2f %10.2f %14.1f", best.wget, best.wget / own.wget, best.ping,
+            best.ping / own.ping, best.firstReply))
       }
-      #expect(medians.allSatisfy { $0.wget > 0 && $0.ping > 0 })
+      #expect(bests.allSatisfy { $0.wget > 0 && $0.ping > 0 })
     }
 
     /// Of "round-trip min/avg/max = 0.2/0.3/0.5 ms".
