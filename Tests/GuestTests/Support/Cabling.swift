@@ -24,7 +24,7 @@ struct Cabling {
   /// Options of `workbench device`.
   var deviceOptions: [String] {
     var options = ["--wire", wire == .loop ? "loop" : "slirp", "--mtu", String(mtu)]
-    if let forwardedPort { options += ["--forward", "tcp:127.0.0.1:\(forwardedPort)-:80"] }
+    if let forwardedPort { options += ["--forward", "tcp:\(forwardedPort):80"] }
     if let boot { options += ["--tftp", boot.folder, "--boot-file", boot.file, "--rom", GuestImages.bootROM] }
     if let capture { options += ["--capture", capture] }
     return options
