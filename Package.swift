@@ -136,17 +136,18 @@ let package = Package(
 /// for libFuzzer and AddressSanitizer (scripts/fuzz). What ships has no unsafe flags.
 if Context.environment["WIREBENCH_FUZZ"] != nil {
   let modelModules = ["NICModels", "IntelNIC", "Machine", "Memory", "EventLoop", "Events", "Link", "Packets"]
-  let fuzzTargets = [("FuzzModel", modelModules)]
-  let kept = Set(modelModules + ["CLinux"])
+  let fuzzTargets = [("FuzzModel", modelModules), ("FuzzVfioUser", modelModules + ["VfioUser", "CLinux"])]
+  let kept = Set(fuzzTargets.flatMap { $0.1 })
   let sanitizers = ["-sanitize=fuzzer,address"]
   package.products = []
   package.dependencies = []
   package.targets = package.targets.filter { kept.contains($0.name) }
   package.targets.append(.target(name: "CFuzzer"))
+  package.targets.append(.target(name: "FuzzScript", dependencies: ["CFuzzer"], swiftSettings: settings))
   for (name, imports) in fuzzTargets {
     package.targets.append(
       .executableTarget(
-        name: name, dependencies: imports.map { .byName(name: $0) } + ["CFuzzer"], swiftSettings: settings,
+        name: name, dependencies: imports.map { .byName(name: $0) } + ["FuzzScript"], swiftSettings: settings,
         linkerSettings: [.unsafeFlags(sanitizers + ["-use-ld=lld"])]))
   }
   for target in package.targets where target.swiftSettings != nil {

@@ -1,4 +1,5 @@
 import EventLoop
+import FuzzScript
 import IntelNIC
 import Link
 import Machine

@@ -1,5 +1,6 @@
 import EventLoop
 import Events
+import FuzzScript
 import IntelNIC
 import Link
 import Machine
@@ -147,9 +148,4 @@ final class FuzzWire: Wire {
   }
 
   func portIsReady() {}
-}
-
-/// Stops the fuzzer: the model broke a promise.
-func require(_ condition: Bool, _ promise: @autoclosure () -> String) {
-  if !condition { fatalError(promise()) }
 }
