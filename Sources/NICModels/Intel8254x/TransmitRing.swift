@@ -33,10 +33,9 @@ extension Intel8254x {
     let dma = dma
     let base = registers.load(Register.transmitBaseLow, as: UInt64.self)
     guard let ring = dma.resolve(base, byteCount, .write) else { return refuse(.dmaRefused) }
-    let ringChanges = dma.changes
+    let changes = dma.changes
     let generation = transmitGeneration
     // The memory that the buffers are expected in: one look-up serves many frames.
-    var changes = ringChanges
     var reach = DMAReach(start: 0, window: ring.slice(0, 0))
     let cable = cable
     let isLooping = isLooping
@@ -56,11 +55,10 @@ extension Intel8254x {
       let length = assembly.isOpen ? 0 : Self.simpleLength(descriptor.high)
       if length != 0 {
         let found: MemoryWindow?
-        if let near = reach.window(descriptor.address, length), changes == dma.changes {
+        if let near = reach.window(descriptor.address, length) {
           found = near
         } else {
           found = dma.resolve(descriptor.address, length, .read)
-          changes = dma.changes
           reach = dma.reach(descriptor.address) ?? DMAReach(start: 0, window: ring.slice(0, 0))
         }
         guard let buffer = found, descriptor.address != 0 else {
@@ -91,19 +89,19 @@ extension Intel8254x {
         countTransmitted(length &+ 4, firstOctet: UInt8(truncatingIfNeeded: destination), destination: destination)
         if tracing { traceSent(length) }
       } else if !take(descriptor, &batch) {
-        if batch.budget <= 0 || dma.changes != ringChanges, !isStalled { timers?.transmitContinuation.schedule() }
+        if batch.budget <= 0 || dma.changes != changes, !isStalled { timers?.transmitContinuation.schedule() }
         break
       }
       if tracing { traceDescriptor("tx", head, descriptor) }
       // The wire may have called the guest, which took the ring or its memory away.
-      let isUnchanged = transmitGeneration == generation && dma.changes == ringChanges
-      if isUnchanged { writeBack(descriptor, ring, head, &causes) }
-      head = head &+ 1 == entries ? 0 : head &+ 1
-      batch.budget &-= 1
-      guard isUnchanged else {
+      guard transmitGeneration == generation, dma.changes == changes else {
+        head = head &+ 1 == entries ? 0 : head &+ 1
         timers?.transmitContinuation.schedule()
         break
       }
+      writeBack(descriptor, ring, head, &causes)
+      head = head &+ 1 == entries ? 0 : head &+ 1
+      batch.budget &-= 1
     }
     isTransmitting = false
 
