@@ -13,7 +13,7 @@ import Testing
     bench.settle()
     #expect(
       bench.device.log == [
-        .read(Register.interruptCauseRead), .write(Register.interruptMaskClear, 0x1_F6DF),
+        .read(Register.interruptCauseRead), .write(Register.interruptMaskClear, InterruptCauses.all.rawValue),
         .write(Register.receiveTail, 0), .write(Register.interruptMaskSet, 0xD4),
       ])
   }

@@ -70,6 +70,16 @@ import Testing
     }
   }
 
+  @Test("no register shows a bit that its mask does not name, whatever is written", arguments: table.rows)
+  func readableBits(_ row: RegisterDescription) {
+    let bench = ModelBench()
+    bench.bringLinkUp()
+    for value: UInt32 in [.max, 0xFBFF_FFFF, 0x5A5A_5A5A] {
+      bench.write(row.offset, value)
+      #expect(bench.read(row.offset) & ~row.readable == 0, "\(row.abbreviation)")
+    }
+  }
+
   @Test("read-only registers do not change")
   func readOnly() {
     let bench = ModelBench()

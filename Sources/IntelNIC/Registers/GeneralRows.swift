@@ -2,7 +2,8 @@ extension RegisterTable {
   /// General, PHY, EEPROM and flow control registers (manual sections 13.4.1 to 13.4.16).
   static let generalRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0201, writable: 0xDCFC_1BE9, .control,
+      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0201, readable: 0x58FC_1BE9,
+      writable: 0xDCFC_1BE9, .control,
       fields: [
         BitField("FD", 0), BitField("LRST", 3), BitField("ASDE", 5), BitField("SLU", 6), BitField("ILOS", 7),
         BitField("SPEED", 8, 2), BitField("FRCSPD", 11), BitField("FRCDPLX", 12), BitField("SDP0_DATA", 18),
@@ -27,11 +28,11 @@ extension RegisterTable {
         BitField("EE_TYPE", 10),
       ]),
     RegisterDescription(
-      Register.eepromRead, "EERD", "EEPROM Read", "13.4.4", readable: 0xFFFF_FF11, writable: 0x0000_FF01, .eepromRead,
+      Register.eepromRead, "EERD", "EEPROM Read", "13.4.4", readable: 0xFFFF_FF10, writable: 0x0000_FF01, .eepromRead,
       fields: [BitField("START", 0), BitField("DONE", 4), BitField("ADDR", 8, 8), BitField("DATA", 16, 16)]),
     RegisterDescription(
-      Register.extendedDeviceControl, "CTRL_EXT", "Extended Device Control", "13.4.6", writable: 0x00FF_FFFF,
-      .extendedControl,
+      Register.extendedDeviceControl, "CTRL_EXT", "Extended Device Control", "13.4.6", readable: 0x00FF_CFFF,
+      writable: 0x00FF_FFFF, .extendedControl,
       fields: [
         BitField("GPI_EN", 0, 4), BitField("PHYINT", 5), BitField("SDP6_DATA", 6), BitField("SDP7_DATA", 7),
         BitField("SDP6_IODIR", 10), BitField("SDP7_IODIR", 11), BitField("ASDCHK", 12), BitField("EE_RST", 13),

@@ -2,7 +2,7 @@ extension RegisterTable {
   /// Transmit registers (manual sections 13.4.33 to 13.4.45).
   static let transmitRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.transmitControl, "TCTL", "Transmit Control", "13.4.33", readable: 0x017F_FFFA, writable: 0x017F_FFFA,
+      Register.transmitControl, "TCTL", "Transmit Control", "13.4.33", readable: 0x013F_FFFA, writable: 0x017F_FFFA,
       .transmitControl,
       fields: [
         BitField("EN", 1), BitField("PSP", 3), BitField("CT", 4, 8), BitField("COLD", 12, 10), BitField("SWXOFF", 22),

@@ -18,8 +18,8 @@ import Packets
 /// process can decode it without disturbing the device.
 ///
 /// Deviations from the part: frames take no time on the wire; there is no packet buffer between wire and rings, so the
-/// FIFO registers are plain storage, and thresholds that only shape bus traffic (RXDCTL, TXDCTL) have no effect but
-/// TXD_LOW; with ``Options/lossless`` a frame without free descriptors stays with the wire instead of being lost.
+/// FIFO registers are plain storage, thresholds that only shape bus traffic (RXDCTL, TXDCTL) have no effect but
+/// TXD_LOW, and those of a full buffer (FCRTH, FCRTL) start no pause frame: TCTL.SWXOFF does; with ``Options/lossless`` a frame without free descriptors stays with the wire instead of being lost.
 public final class Intel8254x: PCIFunction, WirePort {
   /// How the model behaves where the part leaves a choice.
   public struct Options: Sendable {

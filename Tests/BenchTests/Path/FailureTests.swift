@@ -103,7 +103,8 @@ extension RealThings {
         (["fetch", "http://10.0.2.2/", "--sha256", "12"], "--sha256"), (["fetch", "--size", "huge"], "--size"),
         (["fetch", "http://10.0.2.2/", "--timeout", "0"], "--timeout"),
         (["simulate", "--impair", "loss=x"], "--impair"), (["simulate", "--seeds", "0"], "--seeds"),
-        (["registers", "NOSUCH"], "NOSUCH"),
+        (["registers", "NOSUCH"], "NOSUCH"), (["registers", "--reference", "NOSUCH"], "NOSUCH"),
+        (["registers", "--reference", "--of", "1"], "--of"),
       ])
     func usage(_ arguments: [String], _ message: String) async throws {
       try await WorkbenchProgram.fail(arguments, code: 2, message)

@@ -60,6 +60,16 @@ extension RealThings {
       try await expectNothingLost(program)
     }
 
+    @Test("--reference describes the registers without a bench, as Markdown and as JSON")
+    func reference() async throws {
+      let page = try await WorkbenchProgram.succeed(["registers", "--reference"])
+      #expect(page.output.contains("| 05404...0547C step 8 | RAH[16] | Receive Address High | 13.5.3 |"))
+      let rows = try WorkbenchProgram.list(
+        try await WorkbenchProgram.succeed(["registers", "--reference", "icr", "--json"]))
+      #expect(rows.count == 1 && rows.first?["offset"] as? Int == 0xC0)
+      #expect(rows.first?["clearOnRead"] as? Int == 0x1_FFFF)
+    }
+
     @Test("what is no bench cannot be read", arguments: ["lspci", "registers"])
     func wrongTarget(_ command: String) async throws {
       let folder = try TemporaryFolder()
