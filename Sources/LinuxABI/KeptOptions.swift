@@ -11,6 +11,8 @@ struct KeptOption {
     /// EINVAL for anything but these.
     case range(ClosedRange<Int32>)
     case any
+    /// As ``range(_:)``, but no more than that is remembered.
+    case limited(ClosedRange<Int32>, most: Int32)
     /// Taken, and not remembered.
     case ignored
     /// What was said once cannot be taken back (EPERM).
@@ -31,6 +33,9 @@ struct KeptOption {
     case .range(let range):
       guard range.contains(value) else { throw .EINVAL }
       return value
+    case .limited(let range, let most):
+      guard range.contains(value) else { throw .EINVAL }
+      return min(value, most)
     case .lock:
       guard value != 0 || before == 0 else { throw .EPERM }
       return value != 0 ? 1 : 0
@@ -80,7 +85,7 @@ struct KeptOption {
     add(Protocol.IPPROTO_IP, [OptionName.IP_RECVERR_RFC4884], KeptOption(rule: .range(0...1)))
     add(Protocol.IPPROTO_TCP, [OptionName.TCP_SAVE_SYN], KeptOption(rule: .range(0...2)))
     // Without cookies of earlier connections every connection opens the ordinary way (RFC 7413 4.1).
-    add(Protocol.IPPROTO_TCP, [OptionName.TCP_FASTOPEN], KeptOption(rule: .range(0...Int32.max)))
+    add(Protocol.IPPROTO_TCP, [OptionName.TCP_FASTOPEN], KeptOption(rule: .limited(0...Int32.max, most: 4096)))
     add(Protocol.IPPROTO_TCP, [OptionName.TCP_FASTOPEN_CONNECT], KeptOption(rule: .range(0...1)))
     return table
   }()

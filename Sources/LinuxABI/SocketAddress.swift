@@ -25,7 +25,8 @@ public enum SocketAddress {
     return .inet(endpoint(bytes))
   }
 
-  private static func endpoint(_ bytes: UnsafeRawBufferPointer) -> Endpoint {
+  /// Port and address, whatever the family.
+  static func endpoint(_ bytes: UnsafeRawBufferPointer) -> Endpoint {
     let port = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
     let address = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
     return Endpoint(IPv4Address(rawValue: address), port)

@@ -44,6 +44,11 @@ extension SystemCalls {
   public func bind(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) throws(Errno) {
     let socket = try socketFor(.bind, descriptor)
     try traced(.bind, "\(descriptor), \(Self.describe(address))", { 0 }) { () throws(Errno) in
+      if socket.kind.transport == .raw, address.count >= SocketAddress.byteCountIPv4 {
+        // Linux does not look at the family here.
+        let endpoint = SocketAddress.endpoint(address)
+        return try errnoOf { () throws(SocketError) in try socket.bind(to: endpoint) }
+      }
       switch try SocketAddress.decode(address) {
       case .inet(let endpoint): try errnoOf { () throws(SocketError) in try socket.bind(to: endpoint) }
       case .unspecified(let endpoint):

@@ -87,10 +87,13 @@ extension SystemCalls {
       case ControlRequest.SIOCATMARK:
         guard let isAtMark = socket.isAtMark else { throw .ENOTTY }
         return isAtMark ? 1 : 0
-      case ControlRequest.FIONREAD:
+      case ControlRequest.FIONREAD, ControlRequest.SIOCOUTQ:
+        // Linux's echo sockets know neither.
+        guard socket.kind.transport != .ping else { throw .ENOTTY }
+        if request == ControlRequest.SIOCOUTQ {
+          return Int32(clamping: try errnoOf { () throws(SocketError) in try socket.unsentByteCount() })
+        }
         return Int32(clamping: try errnoOf { () throws(SocketError) in try socket.unreadByteCount() })
-      case ControlRequest.SIOCOUTQ:
-        return Int32(clamping: try errnoOf { () throws(SocketError) in try socket.unsentByteCount() })
       default: throw .ENOTTY
       }
     }

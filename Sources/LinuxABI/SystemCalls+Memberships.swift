@@ -5,7 +5,9 @@ import Sockets
 // Options of the IP and raw levels whose values are addresses and groups (ip(7), raw(7)).
 extension SystemCalls {
   /// `struct ip_mreq` (group, address) or `struct ip_mreqn` (group, address, index); nil if it is too short.
-  private func request(_ value: UnsafeRawBufferPointer, least: Int) -> (group: IPv4Address, address: IPv4Address, index: Int)? {
+  private func request(_ value: UnsafeRawBufferPointer, least: Int) -> (
+    group: IPv4Address, address: IPv4Address, index: Int
+  )? {
     guard value.count >= least else { return nil }
     func address(_ offset: Int) -> IPv4Address {
       IPv4Address(rawValue: UInt32(bigEndian: value.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
@@ -38,7 +40,7 @@ extension SystemCalls {
         guard let interface else { throw .ENODEV }
         try errnoOf { () throws(SocketError) in try datagrams.join(wanted.group, on: interface) }
       } else {
-        guard interface != nil || wanted.index == 0 && wanted.address == .any else { throw .ENODEV }
+        if interface == nil { throw wanted.index == 0 && wanted.address == .any ? .ENODEV : .EADDRNOTAVAIL }
         try errnoOf { () throws(SocketError) in try datagrams.leave(wanted.group, on: interface) }
       }
     case (Protocol.IPPROTO_IP, OptionName.IP_MULTICAST_IF):
@@ -75,7 +77,9 @@ extension SystemCalls {
     case (Protocol.IPPROTO_IP, OptionName.IP_MULTICAST_ALL):
       return Self.bytes(of: Int32(socket.options.receivesAllGroups ? 1 : 0))
     case (Protocol.IPPROTO_IP, OptionName.IP_PROTOCOL):
-      return Self.bytes(of: Int32(socket.kind.transport == .raw ? socket.kind.protocolNumber : 0))
+      // Linux keeps a raw socket's protocol where others have their port.
+      let isRaw = socket.kind.transport == .raw
+      return Self.bytes(of: isRaw ? Int32(socket.kind.protocolNumber) : Int32(socket.localEndpoint.port))
     case (OptionName.SOL_RAW, _):
       guard let raw = socket as? RawSocket else { return nil }
       guard name == OptionName.ICMP_FILTER else { throw .ENOPROTOOPT }

@@ -126,10 +126,15 @@ extension SystemCalls {
       return try await writev(a.int(0), try a.vectors(a.word(1), a.word(2)).map { UnsafeRawBufferPointer($0) })
     case .sendto:
       // A stream has no use for the address, and does not look at it.
-      let isStream = try socketFor(call, a.int(0)).kind.transport == .stream
+      let kind = try socketFor(call, a.int(0)).kind
+      let isStream = kind.transport == .stream
       var destination: Endpoint?
       if isStream {
         if a.word(4) != 0 { _ = try a.address(4, 5) }
+      } else if kind.transport == .ping, a.word(2) < 8 {
+        // Too short for a header: that counts before what the address says.
+        if a.word(4) != 0 { _ = try a.address(4, 5) }
+        throw .EINVAL
       } else {
         destination = try a.destination(4, 5)
       }
@@ -233,13 +238,24 @@ extension SystemCalls {
     case .setsockopt:
       let length = Int(a.int(4))
       guard length >= 0 else { throw .EINVAL }
-      try setsockopt(a.int(0), a.int(1), a.int(2), UnsafeRawBufferPointer(try a.memory.bytes(a.word(3), length)))
+      let value: UnsafeMutableRawBufferPointer
+      do throws(Errno) { value = try a.memory.bytes(a.word(3), length) } catch {
+        throw Self.refusal(try file(a.int(0)).socket, a.int(1), a.int(2), length) ?? error
+      }
+      try setsockopt(a.int(0), a.int(1), a.int(2), UnsafeRawBufferPointer(value))
     case .getsockopt:
+      if let refusal = Self.levelRefusal(try file(a.int(0)).socket, a.int(1), a.int(2)) { throw refusal }
       let room = try a.memory.load(a.word(4), as: Int32.self)
       guard room >= 0 else { throw .EINVAL }
       let bytes: [UInt8] = try getsockopt(a.int(0), a.int(1), a.int(2))
+      // An interface's name is told whole or not at all.
+      if a.int(1) == OptionName.SOL_SOCKET, a.int(2) == OptionName.SO_BINDTODEVICE, !bytes.isEmpty, room < 16 {
+        throw .EINVAL
+      }
       // The IP level answers in one byte where no `int` fits (ip(7)).
-      let isByte = a.int(1) == Protocol.IPPROTO_IP && (1..<4).contains(room) && bytes.dropFirst().allSatisfy { $0 == 0 }
+      let isByte =
+        a.int(1) == Protocol.IPPROTO_IP && a.int(2) != OptionName.IP_MULTICAST_IF && (1..<4).contains(room)
+        && bytes.dropFirst().allSatisfy { $0 == 0 }
       let part = bytes.prefix(isByte ? 1 : Int(room))
       try a.memory.copy(part, to: a.word(3))
       try a.memory.store(Int32(part.count), at: a.word(4))

@@ -18,6 +18,12 @@ extension SystemCalls {
         let number = level == Protocol.IPPROTO_IP ? Self.shortInteger(value) : try Self.integer(value)
         try keep(kept, socket, level, name, number)
       } else if try !setMembership(socket, level, name, value) {
+        // TCP and UDP look for a number before they look for the option.
+        if level != Protocol.IPPROTO_IP, Self.hasLevel(socket, level), value.count < 4,
+          name != OptionName.TCP_CONGESTION || level != Protocol.IPPROTO_TCP
+        {
+          throw .EINVAL
+        }
         guard let option = Self.option(level, name, of: socket) else { throw .ENOPROTOOPT }
         if option == .congestionControl {
           guard !value.isEmpty else { throw .EINVAL }
@@ -27,7 +33,8 @@ extension SystemCalls {
           let number = level == Protocol.IPPROTO_IP ? try Self.shortInteger(value, option) : try Self.integer(value)
           let before = option == .typeOfService ? try? socket.get(option) : nil
           try errnoOf { () throws(SocketError) in try socket.set(option, to: .integer(number)) }
-          if option == .typeOfService, let after = try? socket.get(option), after != before, case .integer(let tos) = after
+          if option == .typeOfService, let after = try? socket.get(option), after != before,
+            case .integer(let tos) = after
           {
             socket.options.priority = prioritiesOfService[tos & 0x1E / 2]
           }
@@ -79,10 +86,38 @@ extension SystemCalls {
     return bytes.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
   }
 
+  /// What setsockopt(2) says of an option whose value cannot be read: nil if it would have been looked at (EFAULT).
+  static func refusal(_ socket: any Socket, _ level: Int32, _ name: Int32, _ count: Int) -> Errno? {
+    if level == OptionName.SOL_SOCKET { return nil }
+    let isStream = socket.kind.transport == .stream
+    if level == OptionName.SOL_RAW, socket.kind.transport == .raw {
+      if name != OptionName.ICMP_FILTER { return .ENOPROTOOPT }
+      return socket.kind.protocolNumber == Int(Protocol.IPPROTO_ICMP) ? nil : .EOPNOTSUPP
+    }
+    guard hasLevel(socket, level) else { return .ENOPROTOOPT }
+    guard level == Protocol.IPPROTO_IP, KeptOption.find(level, name) == nil else { return nil }
+    switch name {
+    case OptionName.IP_ADD_MEMBERSHIP, OptionName.IP_DROP_MEMBERSHIP:
+      return isStream ? .EPROTO : count < 8 ? .EINVAL : nil
+    case OptionName.IP_MULTICAST_IF: return isStream ? .EINVAL : nil
+    case OptionName.IP_MULTICAST_ALL: return nil
+    case OptionName.IP_MTU: return .ENOPROTOOPT
+    default: return option(level, name, of: socket) == nil ? .ENOPROTOOPT : nil
+    }
+  }
+
+  /// What getsockopt(2) says of a level before it looks at any pointer.
+  static func levelRefusal(_ socket: any Socket, _ level: Int32, _ name: Int32) -> Errno? {
+    if level == OptionName.SOL_SOCKET || hasLevel(socket, level) { return nil }
+    guard level == OptionName.SOL_RAW, socket.kind.transport == .raw else { return .EOPNOTSUPP }
+    return name == OptionName.ICMP_FILTER ? nil : .ENOPROTOOPT
+  }
+
   /// Levels whose options a socket can be asked for.
   static func hasLevel(_ socket: any Socket, _ level: Int32) -> Bool {
     level == Protocol.IPPROTO_IP
-      || Int(level) == socket.kind.protocolNumber && (socket.kind.transport == .stream || socket.kind.transport == .datagram)
+      || Int(level) == socket.kind.protocolNumber
+        && (socket.kind.transport == .stream || socket.kind.transport == .datagram)
   }
 
   private static func option(_ level: Int32, _ name: Int32, of socket: any Socket) -> ProtocolOption? {

@@ -71,7 +71,9 @@ extension SystemCalls {
     case OptionName.SO_OOBINLINE: return flag(options.outOfBandInline)
     case OptionName.SO_TIMESTAMP, OptionName.SO_TIMESTAMPNS, OptionName.SO_TIMESTAMP_NEW,
       OptionName.SO_TIMESTAMPNS_NEW:
-      return flag(options.timestamp == name)
+      // As in Linux the newer kind in nanoseconds shows as the newer one in microseconds too.
+      let shows = name == OptionName.SO_TIMESTAMP_NEW && options.timestamp == OptionName.SO_TIMESTAMPNS_NEW
+      return flag(options.timestamp == name || shows)
     case OptionName.SO_BINDTODEVICE:
       return stack.interface(at: options.interfaceIndex).map { Array($0.name.utf8.prefix(15)) + [0] } ?? []
     case OptionName.SO_BINDTOIFINDEX: return Self.bytes(of: Int32(clamping: options.interfaceIndex))

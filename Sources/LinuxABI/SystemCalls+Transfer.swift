@@ -31,7 +31,7 @@ extension SystemCalls {
       var transfer: TransferFlags = []
       if flags & MessageFlags.MSG_OOB != 0 {
         guard socket.kind.transport == .stream else {
-          throw bytes.count > 65_535 && socket.kind.transport != .stream ? .EMSGSIZE : .EOPNOTSUPP
+          throw bytes.count > 65_535 ? .EMSGSIZE : .EOPNOTSUPP
         }
         transfer.insert(.outOfBand)
       }

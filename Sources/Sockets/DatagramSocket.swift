@@ -18,6 +18,8 @@ public class DatagramSocket: Socket {
     self.stack = stack
     self.endpoint = endpoint
     storedOptions = SocketOptions(sendBuffer: 212_992, receiveBuffer: endpoint.receiveQueueLimit)
+    // Linux lets sockets without ports share from the start.
+    storedOptions.reuseAddress = kind.transport == .ping || kind.transport == .raw
     endpoint.onReadiness = { [unowned self] change in
       if stack.tap.isOn && waiters.count > 0 {
         stack.tap.emit(.sockets, .wake(object: name, reason: change.text))
@@ -86,8 +88,7 @@ public class DatagramSocket: Socket {
 
   public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
     if directions.contains(.receive) { endpoint.shutdownReceive() }
-    // A raw socket sends on, as in Linux.
-    if directions.contains(.send) && kind.transport != .raw { endpoint.shutdownSend() }
+    if directions.contains(.send) { endpoint.shutdownSend() }
     // Done even so, as Linux does, for the sake of those who wait.
     guard endpoint.remote != nil else { throw .notConnected }
   }
@@ -124,8 +125,9 @@ public class DatagramSocket: Socket {
           count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source,
           datagram: datagram)
       }
-      if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
+      // Only who would wait is told of the end.
       if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
+      if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
       try await wait(for: .readable, until: deadline)
     }
   }
@@ -220,7 +222,7 @@ public final class UDPSocket: DatagramSocket {
   }
 
   override func bindIfNeeded() throws(NetworkError) {
-    if udp.local.port == 0 { try udp.bind(to: Endpoint(.any, 0)) }
+    if udp.local.port == 0 { try udp.bind(to: Endpoint(udp.local.address, 0)) }
   }
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try udp.bind(to: local) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) {
@@ -282,6 +284,8 @@ public final class ICMPSocket: DatagramSocket {
     icmp = stack.icmp.open()
     super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
   }
+
+  override func optionsChanged(_ options: SocketOptions) { icmp.reusesAddress = options.reuseAddress }
 
   override func bindIfNeeded() throws(NetworkError) {
     if icmp.local.port == 0 { try icmp.bind(to: Endpoint(.any, 0)) }

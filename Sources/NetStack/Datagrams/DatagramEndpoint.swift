@@ -142,8 +142,12 @@ public class DatagramEndpoint {
       tos: tos, ttl: destination.v4?.isMulticast == true ? multicastTTL : ttl, discovery: pathMTUDiscovery)
   }
 
-  func checkSendable() throws(NetworkError) {
+  func checkOpen() throws(NetworkError) {
     if isClosed { throw .closed }
+  }
+
+  /// Asked when everything else is right, as in Linux: a pending error, then a direction that is shut down.
+  func checkSendable() throws(NetworkError) {
     if let pending = takeError() { throw pending }
     if isSendShutDown { throw .brokenPipe }
   }

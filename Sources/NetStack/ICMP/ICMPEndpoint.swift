@@ -11,13 +11,11 @@ public final class ICMPEndpoint: DatagramEndpoint {
   /// - Throws: ``NetworkError/addressInUse``, ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument``.
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
+    try stack.checkBindable(wanted.address)
     guard local.port == 0 else { throw .invalidArgument }
-    if !wanted.address.isUnspecified {
-      guard let address = wanted.address.v4 else { throw .addressFamilyNotSupported }
-      guard stack.isLocal(address) else { throw .addressNotAvailable }
-      local.address = wanted.address
-    }
     local.port = try stack.icmp.bind(self, identifier: wanted.port)
+    if !wanted.address.isUnspecified { local.address = wanted.address }
+    hasImplicitPort = wanted.port == 0
   }
 
   /// Chooses the only peer.
@@ -25,24 +23,46 @@ public final class ICMPEndpoint: DatagramEndpoint {
     guard !isClosed else { throw .closed }
     let path = try path(to: peer)
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    if local.address.isUnspecified {
+      local.address = path.source
+      hasImplicitAddress = true
+    }
     remote = Endpoint(path.destination, 0)
   }
 
-  /// Forgets the peer.
-  public func disconnect() { remote = nil }
+  /// SO_REUSEADDR: an identifier is shared by those who all want to.
+  public var reusesAddress = true
+  /// What ``disconnect()`` gives back: an identifier that was not asked for, an address that ``connect(to:)`` chose.
+  private var hasImplicitPort = false
+  private var hasImplicitAddress = false
+
+  /// Forgets the peer, and what was chosen for it.
+  public func disconnect() {
+    remote = nil
+    if hasImplicitPort, local.port != 0 {
+      stack.icmp.remove(self)
+      local.port = 0
+    }
+    if hasImplicitAddress {
+      local.address = IPAddress(.any)
+      hasImplicitAddress = false
+    }
+    forgetPath()
+  }
 
   /// Sends an echo request: `message` begins with an ICMP header of type 8 and code 0, whose identifier and checksum are
   /// filled in here.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
   public func send(_ message: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
-    try checkSendable()
-    guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    try checkOpen()
     guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
       throw .invalidArgument
     }
+    guard let target = destination ?? remote?.address else { throw .destinationRequired }
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
     let path = try path(to: target)
+    try checkSendable()
     let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
     let payload = message.clamped(ICMPField.headerLength)
     let plain = 0x0800 << 48 | UInt64(identifier) << 16 | sequence
@@ -75,6 +95,6 @@ public final class ICMPEndpoint: DatagramEndpoint {
   }
 
   override func unregister() {
-    if local.port != 0 { stack.icmp.remove(identifier: local.port) }
+    if local.port != 0 { stack.icmp.remove(self) }
   }
 }

@@ -8,7 +8,8 @@ public final class ICMPLayer {
   unowned let stack: NetworkStack
   private var counts = ICMPCounters()
   private var limit: ICMPRateLimit
-  private var endpoints: [UInt16: ICMPEndpoint] = [:]
+  /// By identifier, which is mostly one endpoint's.
+  private var endpoints: [UInt16: [ICMPEndpoint]] = [:]
   /// The path of the last answer, which often is that of the next.
   private var path: Path?
 
@@ -31,25 +32,30 @@ public final class ICMPLayer {
   /// Enters `endpoint` under `wanted`, or under a free random identifier if that is 0.
   func bind(_ endpoint: ICMPEndpoint, identifier wanted: UInt16) throws(NetworkError) -> UInt16 {
     if wanted != 0 {
-      guard endpoints[wanted] == nil else { throw .addressInUse }
-      endpoints[wanted] = endpoint
+      let others = endpoints[wanted] ?? []
+      guard others.allSatisfy({ $0.reusesAddress && endpoint.reusesAddress }) else { throw .addressInUse }
+      endpoints[wanted] = others + [endpoint]
       return wanted
     }
     let start = Int(stack.random.uniform(1...65535))
     for step in 0..<65535 {
       let candidate = UInt16((start + step - 1) % 65535 + 1)
       if endpoints[candidate] == nil {
-        endpoints[candidate] = endpoint
+        endpoints[candidate] = [endpoint]
         return candidate
       }
     }
     throw .addressInUse
   }
 
-  func remove(identifier: UInt16) { endpoints[identifier] = nil }
+  func remove(_ endpoint: ICMPEndpoint) {
+    let identifier = endpoint.identifier
+    endpoints[identifier]?.removeAll { $0 === endpoint }
+    if endpoints[identifier]?.isEmpty == true { endpoints[identifier] = nil }
+  }
 
   func transmitReady() {
-    for identifier in endpoints.keys.sorted() { endpoints[identifier]?.transmitReady() }
+    for identifier in endpoints.keys.sorted() { endpoints[identifier]?.forEach { $0.transmitReady() } }
   }
 
   // MARK: In
@@ -111,7 +117,13 @@ public final class ICMPLayer {
   private func deliverReply(
     _ message: borrowing ICMPv4Message, _ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface
   ) {
-    guard let endpoint = endpoints[message.identifier], endpoint.accepts(arrival, interface) else { return }
+    guard let sharers = endpoints[message.identifier] else { return }
+    var receiver: ICMPEndpoint?
+    for endpoint in sharers where endpoint.accepts(arrival, interface) {
+      receiver = endpoint
+      break
+    }
+    guard let endpoint = receiver else { return }
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, 0), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: message.bytes.byteCount, tos: arrival.tos, ttl: arrival.ttl,
@@ -258,7 +270,7 @@ public final class ICMPLayer {
         remote: Endpoint(header.destination, second))
     case .icmp where first >> 8 == 8:
       let identifier: UInt16 = payload.loadBigEndian(ICMPField.identifier)
-      endpoints[identifier]?.pathError(problem, from: header.destination)
+      endpoints[identifier]?.forEach { $0.pathError(problem, from: header.destination) }
     default:
       break
     }

@@ -22,32 +22,40 @@ public final class RawEndpoint: DatagramEndpoint {
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressFamilyNotSupported``.
   public func bind(to address: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    if !address.isUnspecified {
-      guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
-      guard stack.isLocal(wanted) || wanted.isMulticast || stack.isBroadcast(wanted) else {
-        throw .addressNotAvailable
-      }
-    }
+    guard remote == nil else { throw .invalidArgument }
+    try stack.checkBindable(address)
     local.address = address
   }
 
   /// Chooses the only peer.
   public func connect(to peer: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    remote = Endpoint(try path(to: peer).destination, 0)
+    let path = try path(to: peer)
+    if local.address.isUnspecified { local.address = path.source }
+    remote = Endpoint(path.destination, 0)
   }
 
-  /// Forgets the peer.
-  public func disconnect() { remote = nil }
+  /// Forgets the peer, and the address too, even if ``bind(to:)`` chose it (as Linux).
+  public func disconnect() {
+    remote = nil
+    local.address = IPAddress(.any)
+    forgetPath()
+  }
 
   /// Sends one datagram to `destination`, or to the connected peer.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/messageTooLong`` for one beyond
   ///   the MTU with its header included, and what ``UDPEndpoint/send(_:to:)`` throws.
   public func send(_ bytes: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
-    try checkSendable()
+    try checkOpen()
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
     let path = try path(to: target)
+    // What is sent without a header of its own goes out even after shutdown, as in Linux.
+    if includesHeader {
+      try checkSendable()
+    } else if let pending = takeError() {
+      throw pending
+    }
     do {
       if includesHeader {
         try sendWhole(bytes, on: path)

@@ -66,14 +66,15 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   ``NetworkError/messageTooLong``, ``NetworkError/destinationRequired``, a pending error, and what looking up the
   ///   path throws.
   public func send(_ payload: RawSpan, to destination: Endpoint? = nil) throws(NetworkError) {
-    try checkSendable()
+    try checkOpen()
     guard var target = destination ?? remote else { throw .destinationRequired }
     guard payload.byteCount <= 65535 - 20 - UDPField.headerLength else { throw .messageTooLong }
     // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
     guard destination?.port != 0 else { throw .invalidArgument }
-    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if target.address.isUnspecified { target.address = IPAddress(.loopback) }
     let path = try path(to: target.address)
+    try checkSendable()
     let header =
       UInt64(local.port) << 48 | UInt64(target.port) << 32
       | UInt64(UDPField.headerLength + payload.byteCount) << 16
@@ -90,7 +91,8 @@ public final class UDPEndpoint: DatagramEndpoint {
 
   /// Members on this host get multicast datagrams too (IP_MULTICAST_LOOP).
   private func loopBack(_ payload: RawSpan, _ target: Endpoint, from path: Path) {
-    guard let group = target.address.v4, path.interface.isMember(of: group) else { return }
+    // What goes to the loopback interface comes back by itself.
+    guard let group = target.address.v4, !path.interface.isLoopback, path.interface.isMember(of: group) else { return }
     stack.udp.deliverCopy(
       payload, from: Endpoint(path.source, local.port), to: target, on: path.interface, tos: tos, ttl: multicastTTL)
   }
