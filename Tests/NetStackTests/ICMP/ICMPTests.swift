@@ -199,6 +199,7 @@ struct ICMPTests {
     let first = host.stack.icmp.open()
     let second = host.stack.icmp.open()
     try second.bind(to: Endpoint(.any, 99))
+    first.reusesAddress = false
     #expect(throws: NetworkError.addressInUse) { try first.bind(to: Endpoint(.any, 99)) }
     let message: [UInt8] = [8, 0, 0, 0, 0, 0, 0, 5] + pattern(10)
     try first.send(message, to: IPAddress(station.address))

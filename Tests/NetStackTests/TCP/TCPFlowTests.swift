@@ -180,12 +180,24 @@ struct TCPFlowTests {
     #expect(peer.state == .timeWait)
   }
 
-  @Test("urgent data stays in the stream")
-  func urgent() throws {
+  @Test("an urgent byte is taken apart from the stream, or with it if that is asked for", arguments: [false, true])
+  func urgent(isInline: Bool) throws {
     let peer = ScriptedPeer()
     try peer.establish()
+    var parameters = peer.connection.parameters
+    parameters.isUrgentInline = isInline
+    peer.connection.apply(parameters)
+    // An urgent pointer of 0 means the segment's first byte, as in Linux.
     peer.send(.urg, 1, ack: 1, count: 20)
-    #expect(peer.connection.receiveAll() == pattern(20))
+    #expect(peer.connection.isAtUrgentMark)
+    #expect(peer.connection.readiness.contains(.priority))
+    if isInline {
+      #expect(throws: NetworkError.invalidArgument) { try peer.connection.receiveUrgent(peek: false) }
+    } else {
+      #expect(try peer.connection.receiveUrgent(peek: false) == pattern(20)[0])
+    }
+    #expect(peer.connection.receiveAll() == Array(pattern(20).dropFirst(isInline ? 0 : 1)))
+    #expect(!peer.connection.isAtUrgentMark)
   }
 
   @Test("bytes after the peer's reset: first what arrived, then the error")
