@@ -33,6 +33,7 @@ public enum Protocol {
 public enum MessageFlags {
   public static let MSG_OOB: Int32 = 0x1
   public static let MSG_PEEK: Int32 = 0x2
+  public static let MSG_CTRUNC: Int32 = 0x8
   public static let MSG_TRUNC: Int32 = 0x20
   public static let MSG_DONTWAIT: Int32 = 0x40
   public static let MSG_WAITALL: Int32 = 0x100

@@ -223,8 +223,18 @@ extension SystemCalls {
     } else if name != 0 {
       try a.memory.store(Int32(0), at: header &+ 8)
     }
-    try a.memory.store(UInt(0), at: header &+ 40)
-    try a.memory.store(result.fullCount > total ? MessageFlags.MSG_TRUNC : 0, at: header &+ 48)
+    let control = try a.memory.load(header &+ 32, as: UInt.self)
+    let room = control == 0 ? 0 : try a.memory.load(header &+ 40, as: UInt.self)
+    var messages = ControlMessages(room: Int(min(room, 1 << 16)))
+    if let datagram = result.datagram, let socket = table[a.int(0)]?.socket {
+      messages.describe(datagram, for: socket, on: loop)
+    }
+    try a.memory.copy(messages.bytes, to: control)
+    try a.memory.store(UInt(messages.bytes.count), at: header &+ 40)
+    var flags = result.fullCount > total ? MessageFlags.MSG_TRUNC : 0
+    if messages.isTruncated { flags |= MessageFlags.MSG_CTRUNC }
+    if result.isOutOfBand { flags |= MessageFlags.MSG_OOB }
+    try a.memory.store(flags, at: header &+ 48)
     return result.count
   }
 

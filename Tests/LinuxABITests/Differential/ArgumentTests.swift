@@ -116,10 +116,12 @@ struct ArgumentTests {
 
   /// A `struct msghdr`.
   private static func message(
-    _ k: Session, name: UInt = 0, nameLength: Int = 0, vectors: Int, count: Int, control: Int = 0
+    _ k: Session, name: UInt = 0, nameLength: Int = 0, vectors: Int, count: Int, control: Int = 0,
+    controlAt: UInt = 0
   ) -> UInt {
     let words: [UInt] = [
-      name, UInt(UInt32(truncatingIfNeeded: nameLength)), UInt(bitPattern: vectors), UInt(count), 0, UInt(control),
+      name, UInt(UInt32(truncatingIfNeeded: nameLength)), UInt(bitPattern: vectors), UInt(count), controlAt,
+      UInt(control),
       0x5A5A5A5A,
     ]
     return k.put(words.withUnsafeBytes { Array($0) })
@@ -193,6 +195,34 @@ struct ArgumentTests {
       await k.call(.recvmsg, b, nowhere, Int(MessageFlags.MSG_DONTWAIT))
       let empty = message(k, vectors: vectors(k, [(k.room(4), 4)]), count: 1)
       await k.call(.recvmsg, b, Int(empty), Int(MessageFlags.MSG_DONTWAIT))
+    },
+    Scenario("recvmsg: control messages") { k in
+      let (a, _) = await k.boundUDP()
+      let (b, port) = await k.boundUDP()
+      await k.set(a, 0, OptionName.IP_TOS, 8)
+      await k.set(a, 0, OptionName.IP_TTL, 33)
+      for options in [[OptionName.IP_PKTINFO], [OptionName.IP_PKTINFO, OptionName.IP_RECVTTL, OptionName.IP_RECVTOS]] {
+        for option in options { await k.set(b, 0, option, 1) }
+        for room in [0, 8, 16, 20, 27, 28, 32, 40, 64, 80, 128] {
+          await k.send(a, "abc", 0, to: port)
+          await k.settle()
+          let control = k.put([UInt8](repeating: 0xEE, count: 128))
+          let header = message(
+            k, vectors: vectors(k, [(k.room(4), 4)]), count: 1, control: room, controlAt: control)
+          let got = await k.raw(.recvmsg, [b, Int(header), Int(MessageFlags.MSG_DONTWAIT)])
+          let count = k.get(header + 40, as: UInt.self)
+          // What lies between messages is not defined.
+          let part = Array(k.get(control, count: 128).prefix(min(Int(count), 28)))
+          k.note("recvmsg \(got) flags \(k.get(header + 48, as: UInt32.self)) control \(count) \(part)", #line)
+        }
+      }
+      await k.set(b, 1, OptionName.SO_TIMESTAMP, 1)
+      await k.send(a, "abc", 0, to: port)
+      await k.settle()
+      let control = k.room(128)
+      let header = message(k, vectors: vectors(k, [(k.room(4), 4)]), count: 1, control: 128, controlAt: control)
+      let got = await k.raw(.recvmsg, [b, Int(header), Int(MessageFlags.MSG_DONTWAIT)])
+      k.note("recvmsg \(got) control \(k.get(header + 40, as: UInt.self)) \(k.get(control, count: 16))", #line)
     },
     Scenario("recvmsg of a cut datagram, with MSG_TRUNC and of a stream") { k in
       let (a, _) = await k.boundUDP()
