@@ -11,7 +11,7 @@ import Packets
 ///     try stack.routes.addDefault(gateway: IPv4Address(10, 0, 2, 2), interface: interface)
 ///     let connection = try stack.tcp.connect(...)
 ///
-/// A host, not a router: datagrams for others are counted and dropped. The loopback interface exists from the start, and
+/// A host, and a router only after ``startForwarding()``: otherwise datagrams for others are counted and dropped. The loopback interface exists from the start, and
 /// carries everything that is sent to one of the host's own addresses, as in Linux.
 public final class NetworkStack {
   public let loop: any EventLoop

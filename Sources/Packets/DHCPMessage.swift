@@ -41,6 +41,8 @@ public enum DHCPField {
   public static let rebindingTime = DHCPOptionCode(rawValue: 59)
   public static let vendorClass = DHCPOptionCode(rawValue: 60)
   public static let clientIdentifier = DHCPOptionCode(rawValue: 61)
+  public static let tftpServerName = DHCPOptionCode(rawValue: 66)
+  public static let bootFile = DHCPOptionCode(rawValue: 67)
   public static let domainSearch = DHCPOptionCode(rawValue: 119)
   public static let classlessRoutes = DHCPOptionCode(rawValue: 121)
 }

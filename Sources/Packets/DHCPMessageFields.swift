@@ -35,12 +35,15 @@ extension DHCPMessage {
     public var serverAddress: IPv4Address
     public var relayAddress: IPv4Address
     public var clientHardwareAddress: MACAddress
+    /// file, at most 127 bytes of UTF-8: what is beyond is cut off.
+    public var bootFile: String
     public var options: [DHCPOption]
 
     public init(
       isRequest: Bool, transactionIdentifier: UInt32, clientHardwareAddress: MACAddress, seconds: UInt16 = 0,
       wantsBroadcast: Bool = false, clientAddress: IPv4Address = .any, yourAddress: IPv4Address = .any,
-      serverAddress: IPv4Address = .any, relayAddress: IPv4Address = .any, options: [DHCPOption]
+      serverAddress: IPv4Address = .any, relayAddress: IPv4Address = .any, bootFile: String = "",
+      options: [DHCPOption]
     ) {
       self.isRequest = isRequest
       self.transactionIdentifier = transactionIdentifier
@@ -51,6 +54,7 @@ extension DHCPMessage {
       self.serverAddress = serverAddress
       self.relayAddress = relayAddress
       self.clientHardwareAddress = clientHardwareAddress
+      self.bootFile = bootFile
       self.options = options
     }
 
@@ -64,6 +68,8 @@ extension DHCPMessage {
         bytes += bigEndianBytes(address.rawValue)
       }
       bytes += (0..<6).map { clientHardwareAddress[$0] }
+      bytes += [UInt8](repeating: 0, count: DHCPField.bootFile - bytes.count)
+      bytes += bootFile.utf8.prefix(127)
       bytes += [UInt8](repeating: 0, count: DHCPField.magicCookie - bytes.count)
       bytes += [0x63, 0x82, 0x53, 0x63]
       for option in options {

@@ -1,9 +1,15 @@
 import Packets
 
-/// An ICMP error that a host sends about a datagram (RFC 1122 3.2.2).
+/// An ICMP error that a host (RFC 1122 3.2.2) or a router (RFC 1812 5.2.7) sends about a datagram.
 enum ICMPError {
   case portUnreachable
   case protocolUnreachable
+  case networkUnreachable
+  case hostUnreachable
+  case administrativelyProhibited
+  /// The datagram is longer than the next link's `mtu`, and must not be fragmented (RFC 1191 4).
+  case fragmentationNeeded(mtu: UInt16)
+  case timeExceeded
   case reassemblyTimeExceeded
   /// Offset of the offending octet in the header.
   case parameterProblem(pointer: UInt8)
@@ -15,6 +21,16 @@ enum ICMPError {
       ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.port)
     case .protocolUnreachable:
       ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.protocol)
+    case .networkUnreachable:
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.network)
+    case .hostUnreachable:
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.host)
+    case .administrativelyProhibited:
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.administrativelyProhibited)
+    case .fragmentationNeeded(let mtu):
+      ICMPFields(type: 3, code: ICMPv4Message.UnreachableCode.fragmentationNeeded, parameter: UInt32(mtu))
+    case .timeExceeded:
+      ICMPFields(type: 11)
     case .reassemblyTimeExceeded:
       ICMPFields(type: 11, code: 1)
     case .parameterProblem(let pointer):

@@ -46,6 +46,8 @@ public final class ICMPLayer {
     throw .addressInUse
   }
 
+  func isInUse(identifier: UInt16) -> Bool { endpoints[identifier] != nil }
+
   func remove(identifier: UInt16) { endpoints[identifier] = nil }
 
   func transmitReady() {
@@ -147,7 +149,9 @@ public final class ICMPLayer {
   /// Sends a message back to the sender of `arrival`, from the address that it was sent to.
   private func answer(_ arrival: borrowing IPv4Arrival, header: UInt64, _ payload: RawSpan) -> Bool {
     let target = IPAddress(arrival.source)
-    let from = arrival.isGroup ? nil : IPAddress(arrival.destination)
+    // What a router says about a datagram for somebody else comes from the interface that it arrived by.
+    let isForOther = stack.ip.isRouting && !stack.isLocal(arrival.destination)
+    let from = arrival.isGroup || isForOther ? nil : IPAddress(arrival.destination)
     do {
       let path: Path
       if let last = self.path, last.isValid, last.destination == target, from == nil || last.source == from {
@@ -230,6 +234,17 @@ public final class ICMPLayer {
   /// The next smaller MTU of those that are common (RFC 1191 7.1).
   private static func plateau(below length: Int) -> Int {
     [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508].first { $0 < length } ?? 296
+  }
+
+  /// The neighbour that a datagram should have gone to does not answer: the flow of this host that it belongs to is told,
+  /// or the host that it was forwarded for.
+  func reportUnreachable(_ datagram: RawSpan) {
+    if stack.ip.isRouting, let header = IPv4Header(quoted: datagram), !stack.isLocal(header.source) {
+      return sendError(
+        .hostUnreachable,
+        about: IPv4Arrival(header, isLinkGroup: false, isGroup: false, isChecksumVerified: false))
+    }
+    reportLocally(.hostUnreachable, about: datagram)
   }
 
   /// Hands an error of this host's own making to the flow that the datagram belongs to.

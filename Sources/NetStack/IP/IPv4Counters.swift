@@ -3,8 +3,9 @@ public struct IPv4Counters: Sendable, Equatable {
   public var inReceives: UInt64 = 0
   /// Version, lengths or options were wrong, or the source cannot be one.
   public var inHdrErrors: UInt64 = 0
-  /// For an address that is not ours; a host does not forward.
+  /// For an address that is not ours, and not forwarded.
   public var inAddrErrors: UInt64 = 0
+  public var forwDatagrams: UInt64 = 0
   public var inUnknownProtos: UInt64 = 0
   public var inDiscards: UInt64 = 0
   public var inDelivers: UInt64 = 0

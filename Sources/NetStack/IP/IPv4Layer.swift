@@ -3,7 +3,8 @@ import Events
 import Link
 import Packets
 
-/// IPv4 of a host (RFC 791, RFC 1122 3.2): what arrives is checked, reassembled and handed up.
+/// IPv4 of a host (RFC 791, RFC 1122 3.2): what arrives is checked, reassembled and handed up; what is for others goes to
+/// the router, if the host is one.
 public final class IPv4Layer {
   unowned let stack: NetworkStack
   let tap: EventTap
@@ -14,6 +15,9 @@ public final class IPv4Layer {
   private var raw: RawLayer!
   /// Raw endpoints want copies; said by ``RawLayer``.
   var hasRawEndpoints = false
+  /// Forwards what is for others; nil on a host. `isRouting` says the same in one load.
+  private(set) var router: IPv4Router?
+  private(set) var isRouting = false
   private var counts = IPv4Counters()
 
   init(stack: NetworkStack) {
@@ -35,6 +39,12 @@ public final class IPv4Layer {
     udp = nil
     raw = nil
     hasRawEndpoints = false
+    setRouter(nil)
+  }
+
+  func setRouter(_ router: IPv4Router?) {
+    self.router = router
+    isRouting = router != nil
   }
 
   public var counters: IPv4Counters { counts }
@@ -51,6 +61,7 @@ public final class IPv4Layer {
       counts.inHdrErrors &+= 1
       return interface.reportDrop(.ip, "IP checksum", length: bytes.byteCount)
     }
+    if isRouting, !isLinkGroup, let router, router.takes(header, interface) { return }
     let destination = header.destination
     var isGroup = false
     // The usual case first: one comparison, and nothing else is looked at.
@@ -79,6 +90,21 @@ public final class IPv4Layer {
       IPv4Arrival(
         header, isLinkGroup: isLinkGroup, isGroup: isGroup, isChecksumVerified: metadata.transportChecksum == .good),
       interface)
+  }
+
+  /// Takes a fragment that is on its way to somebody else; the whole datagram comes back to the router.
+  func reassemble(_ header: borrowing IPv4Header, _ interface: NetworkInterface) {
+    counts.reasmReqds &+= 1
+    reassembly.add(header, interface, isLinkGroup: false, isGroup: false)
+  }
+
+  /// A datagram has been put together.
+  func reassembled(
+    _ header: borrowing IPv4Header, _ interface: NetworkInterface, isLinkGroup: Bool, isGroup: Bool
+  ) {
+    if isRouting, !isLinkGroup, !isGroup, let router, router.takes(header, interface) { return }
+    deliver(
+      IPv4Arrival(header, isLinkGroup: isLinkGroup, isGroup: isGroup, isChecksumVerified: false), interface)
   }
 
   /// Hands a whole datagram up: raw endpoints get copies, then the protocol its due.
@@ -156,7 +182,7 @@ public final class IPv4Layer {
   }
 
   /// False for sources that no datagram from this interface can have (RFC 1122 3.2.1.3, Linux's martians).
-  private func acceptSource(
+  func acceptSource(
     _ source: IPv4Address, _ destination: IPv4Address, _ interface: NetworkInterface, isGroup: Bool
   ) -> Bool {
     // Unicast space without 0/8 and 127/8 is the fast way out.
@@ -170,7 +196,7 @@ public final class IPv4Layer {
   }
 
   /// Walks the options (RFC 791 3.1); false if the datagram is refused.
-  private func acceptOptions(_ header: borrowing IPv4Header, _ interface: NetworkInterface, isGroup: Bool) -> Bool {
+  func acceptOptions(_ header: borrowing IPv4Header, _ interface: NetworkInterface, isGroup: Bool) -> Bool {
     switch IPv4OptionScan(header.options) {
     case .fine:
       return true

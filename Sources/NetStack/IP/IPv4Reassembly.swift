@@ -174,12 +174,16 @@ final class IPv4Reassembly {
       }
       whole[1] |= 3
     }
+    // The header is one that could have arrived (Linux's `ip_send_check`).
+    whole[IPv4Field.checksum] = 0
+    whole[IPv4Field.checksum + 1] = 0
+    let sum = unsafe InternetChecksum.checksum(of: whole.span.bytes)
+    whole[IPv4Field.checksum] = UInt8(sum >> 8)
+    whole[IPv4Field.checksum + 1] = UInt8(sum & 255)
     whole.append(contentsOf: partial.bytes)
     ip.count { $0.reasmOKs &+= 1 }
     guard let header = unsafe IPv4Header(whole.span.bytes) else { return }
-    ip.deliver(
-      IPv4Arrival(header, isLinkGroup: partial.isLinkGroup, isGroup: partial.isGroup, isChecksumVerified: false),
-      partial.interface)
+    ip.reassembled(header, partial.interface, isLinkGroup: partial.isLinkGroup, isGroup: partial.isGroup)
   }
 
   private func drop(_ partial: Partial) {

@@ -168,13 +168,13 @@ public final class Path {
     return DatagramBuffer(window: frame.window.slice(header, frame.window.count - header), frame: frame)
   }
 
-  /// Sends a datagram whose IPv4 header the caller has written.
-  func submitWhole(_ buffer: DatagramBuffer, length: Int) {
+  /// Sends a datagram whose IPv4 header the caller has written; one that is forwarded does not count as this host's.
+  func submitWhole(_ buffer: DatagramBuffer, length: Int, isForwarded: Bool = false) {
     let usable = !needsNeighbour || refreshNeighbour()
     buffer.frame.window.storeBigEndian(head, 0)
     buffer.frame.window.storeBigEndian(UInt32(truncatingIfNeeded: middle >> 32), 8)
     buffer.frame.window.storeBigEndian(EtherType.ipv4.rawValue, EthernetField.etherType)
-    ip.countSent()
+    if !isForwarded { ip.countSent() }
     dispatch(buffer.frame, length: EthernetField.headerLength + length, offload: .none, usable: usable)
   }
 

@@ -187,11 +187,10 @@ public final class NetworkInterface {
     device.doorbell()
   }
 
-  /// A datagram of our own could not be delivered because its neighbour does not answer.
+  /// A datagram could not be delivered because its neighbour does not answer.
   func reportUnreachable(_ frame: WaitingFrame) {
     guard frame.length > EthernetField.headerLength else { return }
-    stack.icmp.reportLocally(
-      .hostUnreachable, about: frame.buffer.window.bytes(14, frame.length - EthernetField.headerLength))
+    stack.icmp.reportUnreachable(frame.buffer.window.bytes(14, frame.length - EthernetField.headerLength))
   }
 
   private func describe(_ frame: RawSpan, direction: String) {

@@ -47,9 +47,17 @@ final class TestNetwork {
   private var order = 0
   private var timer: LoopTimer!
 
-  init(seed: UInt64 = 1) {
-    loop = VirtualLoop(seed: seed)
-    tap = EventTap(on: loop)
+  convenience init(seed: UInt64 = 1) {
+    let loop = VirtualLoop(seed: seed)
+    self.init(loop, EventTap(on: loop))
+  }
+
+  /// Another segment in the time of `other`.
+  convenience init(besides other: TestNetwork) { self.init(other.loop, other.tap) }
+
+  private init(_ loop: VirtualLoop, _ tap: EventTap) {
+    self.loop = loop
+    self.tap = tap
     timer = LoopTimer(on: loop) { [unowned self] in happen() }
   }
 
