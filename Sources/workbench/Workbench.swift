@@ -18,7 +18,7 @@ struct Workbench: ParsableCommand {
       """,
     subcommands: [
       Fetch.self, Ping.self, Resolve.self, ListPCI.self, Registers.self, Replay.self, Scenario.self, Simulate.self,
-      Device.self, QEMUCommand.self, Doctor.self,
+      Device.self, QEMUCommand.self, GatewayCommand.self, Doctor.self,
     ])
 
   /// ArgumentParser ends bad usage with sysexits' 64; the workbench says 2.

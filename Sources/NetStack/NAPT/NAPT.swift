@@ -105,7 +105,7 @@ public final class NAPT {
     }
     counts.sessionsOpened &+= 1
     if table[place].outerPort == inner.nearPort { counts.portsPreserved &+= 1 }
-    if !timer.isArmed { timer.arm(at: stack.loop.now + span(timeout)) }
+    awaitEnd(of: timeout)
     return place
   }
 
@@ -155,7 +155,11 @@ public final class NAPT {
   private func note(_ place: Int32, _ protocol: IPProtocol, flags: UInt8, isOutbound: Bool) {
     let now = stack.loop.now
     switch `protocol` {
-    case .tcp: table.note(place, flags: flags, isOutbound: isOutbound, now: now)
+    case .tcp:
+      let before = table[place].timeout
+      table.note(place, flags: flags, isOutbound: isOutbound, now: now)
+      let after = table[place].timeout
+      if after != before { awaitEnd(of: after) }
     case .udp: table.touch(place, .udp, now: now)
     default: table.touch(place, .icmp, now: now)
     }
@@ -170,6 +174,12 @@ public final class NAPT {
     case .udp: configuration.udp
     case .established: configuration.tcpEstablished
     }
+  }
+
+  /// A session that was used just now ends in this time, if it is not used again: the timer fires no later.
+  private func awaitEnd(of timeout: NAPTSession.Timeout) {
+    let end = stack.loop.now + span(timeout)
+    if end < timer.deadline { timer.arm(at: end) }
   }
 
   /// Ends what has been silent for its time, and comes back when the next one may be due.

@@ -59,7 +59,10 @@ final class HostSocket {
 
   /// True if `place` is the path of a socket that no process has open.
   private static func isAbandoned(_ place: WireAddress.Place, isStream: Bool) -> Bool {
-    guard let probe = make(for: place, isStream: isStream) else { return false }
+    guard case .unix(let path) = place, let probe = make(for: place, isStream: isStream) else { return false }
+    // connect(2) refuses what is no socket with the same error; that is somebody's file.
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
     return probe.connect(to: place) == .failed(ECONNREFUSED)
   }
 

@@ -39,7 +39,7 @@ struct DHCPServerTests {
   }
 
   private func lease(_ client: DHCPClient) throws -> DHCPLease {
-    try network.loop.run { try await client.acquire(timeout: .seconds(30)) }
+    try network.loop.run { try await client.acquire(timeout: .seconds(100)) }
   }
 
   @Test("a client gets an address of the pool with mask, router, name servers, domain, MTU and times")

@@ -93,6 +93,19 @@ struct NAPTTableTests {
     #expect(network.translation?.sessionCount == 0)
   }
 
+  @Test("a short flow ends in its time beside a connection that lives long")
+  func shortBesideLong() throws {
+    let network = try RoutedNetwork()
+    _ = try network.connect()
+    network.advance(.seconds(300))
+    let ping = network.guest.stack.icmp.open()
+    try ping.send([8, 0, 0, 0, 0, 0, 0, 1], to: IPAddress(RoutedNetwork.serverAddress))
+    network.advance(.seconds(1))
+    #expect(network.translation?.sessionCount == 2)
+    network.advance(.seconds(60))
+    #expect(network.translation?.sessionCount == 1)
+  }
+
   @Test("an attempt to connect that nobody answers is forgotten after four minutes")
   func attempts() throws {
     let network = try RoutedNetwork()

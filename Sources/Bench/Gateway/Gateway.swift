@@ -1,0 +1,217 @@
+import EventLoop
+import Events
+import Link
+import LinuxABI
+import Machine
+import NetStack
+import PacketCapture
+import Packets
+import Wires
+
+/// The network of a guest whose NIC is QEMU's: one machine with two cards and one stack, the guest's socket wire on one
+/// side and libslirp on the other; DHCP server, router with address translation and HTTP origin between them.
+///
+///     guest -- QEMU -- socket -- [card, driver, stack, driver, card] -- libslirp -- the host's network
+public final class Gateway {
+  public let options: GatewayOptions
+  public let loop: EpollLoop
+  public let tap: EventTap
+  public let stack: NetworkStack
+  public let system: SystemCalls
+  private let machine: Machine
+  private let inner: GatewaySide
+  /// The guest's wire itself.
+  public let guestWire: any SocketWire
+  private let innerWire: any Wire
+  private let impairment: ImpairmentWire?
+  /// Nil without routing.
+  private let outer: GatewaySide?
+  private let outerWire: (any Wire)?
+  private let slirp: SlirpWire?
+  private var captures: [CaptureWire] = []
+  private var captureWriter: PcapngWriter?
+  private var client: DHCPClient?
+  private var router: IPv4Router?
+  private var dhcp: DHCPServer?
+  private var origin: GatewayOrigin?
+
+  /// Hardware addresses of the two cards.
+  private static let innerAddress = MACAddress(rawValue: 0x5254_004C_0001)
+  private static let outerAddress = MACAddress(rawValue: 0x5254_004C_0002)
+
+  /// Builds everything; nothing moves before ``start()``.
+  public init(_ options: GatewayOptions) throws(BenchError) {
+    self.options = options
+    do throws(LoopError) { loop = try EpollLoop(seed: options.seed) } catch {
+      throw .badOption(name: "event loop", reason: error.description)
+    }
+    tap = EventTap(on: loop)
+    if let sink = options.eventSink { EventPrinter(write: sink).attach(to: tap) }
+    var machineOptions = Machine.Options()
+    machineOptions.memoryByteCount = 128 << 20
+    do throws(MachineError) { machine = try Machine(on: loop, tap: tap, options: machineOptions) } catch {
+      throw .machine(error)
+    }
+    inner = try GatewaySide(
+      in: machine, device: 3, hardwareAddress: Self.innerAddress, loop: loop, tap: tap, options: options)
+    outer =
+      options.routes
+      ? try GatewaySide(
+        in: machine, device: 4, hardwareAddress: Self.outerAddress, loop: loop, tap: tap, options: options) : nil
+    _ = machine.enumerate()
+    var configuration = StackConfiguration()
+    // The router's own connections keep out of the ports that it gives to guests, whose systems mostly begin at 32768.
+    configuration.ephemeralPorts = 61_000...64_999
+    stack = NetworkStack(on: loop, tap: tap, configuration: configuration)
+    system = SystemCalls(stack: stack)
+    try inner.probe(in: machine, for: stack, loop: loop, tap: tap, mtu: options.mtu)
+    try outer?.probe(in: machine, for: stack, loop: loop, tap: tap, mtu: options.mtu)
+
+    do throws(SocketWireError) { guestWire = try options.wire.open(on: loop) } catch {
+      throw .badOption(name: "--wire \(options.wire)", reason: error.description)
+    }
+    guestWire.tap = tap
+    var wire: any Wire = guestWire
+    if let settings = options.impairment, !settings.isNone {
+      let middle = ImpairmentWire(wire, on: loop, settings: settings)
+      middle.tap = tap
+      impairment = middle
+      wire = middle
+    } else {
+      impairment = nil
+    }
+    var far: (any Wire)?
+    if options.routes {
+      var settings = options.slirp
+      settings.mtu = options.mtu
+      do throws(SlirpError) { slirp = try SlirpWire(on: loop, settings: settings) } catch { throw .slirp(error) }
+      slirp?.tap = tap
+      far = slirp
+    } else {
+      slirp = nil
+    }
+    if let path = options.capturePath {
+      do {
+        let writer = try PcapngWriter(CaptureSink(path: path), application: "wirebench")
+        captureWriter = writer
+        let capture = CaptureWire(wire, on: loop, writer: writer, interface: try writer.addInterface(name: "guest"))
+        captures.append(capture)
+        wire = capture
+        if let plain = far {
+          let capture = CaptureWire(plain, on: loop, writer: writer, interface: try writer.addInterface(name: "slirp"))
+          captures.append(capture)
+          far = capture
+        }
+      } catch {
+        throw .capture(path: path, reason: String(describing: error))
+      }
+    }
+    innerWire = wire
+    outerWire = far
+  }
+
+  /// Brings both sides up: the outer one with an address from libslirp, the guest's one with its services. The guest may
+  /// come later.
+  public func start() async throws(BenchError) {
+    try inner.start(on: innerWire)
+    do throws(NetworkError) {
+      inner.interface.add(options.subnet)
+      if let outer, let outerWire {
+        try outer.start(on: outerWire)
+        try await acquire(outer)
+        let router = stack.startForwarding()
+        router.translate(behind: outer.interface, options.translation)
+        self.router = router
+      }
+      if options.servesDHCP {
+        let server = try DHCPServer(inner.interface, dhcpConfiguration)
+        try server.start()
+        dhcp = server
+      }
+    } catch let error as BenchError {
+      throw error
+    } catch {
+      throw .badOption(name: "--subnet \(options.subnet)", reason: String(describing: error))
+    }
+    if let port = options.originPort {
+      let origin = GatewayOrigin(system: system, loop: loop)
+      do throws(Errno) { try origin.start(on: Endpoint(options.subnet.address, port)) } catch {
+        throw .badOption(name: "--origin \(port)", reason: error.description)
+      }
+      self.origin = origin
+    }
+  }
+
+  private func acquire(_ outer: GatewaySide) async throws(BenchError) {
+    let client = DHCPClient(outer.interface)
+    self.client = client
+    do throws(DHCPError) { _ = try await client.acquire(timeout: .seconds(20)) } catch {
+      throw .noAddress(String(describing: error))
+    }
+  }
+
+  private var dhcpConfiguration: DHCPServerConfiguration {
+    var configuration = DHCPServerConfiguration(serving: options.subnet)
+    configuration.domainName = options.slirp.domain
+    configuration.bootFile = options.bootFile
+    if options.mtu != 1500 { configuration.mtu = UInt16(clamping: options.mtu) }
+    if options.routes {
+      // The name server's address is libslirp's: questions go there like everything else.
+      configuration.domainNameServers = client?.lease?.domainNameServers ?? [options.slirp.nameServer]
+      configuration.bootServer = options.slirp.host
+    } else {
+      configuration.routers = []
+    }
+    return configuration
+  }
+
+  /// Closes sockets and wires, flushes the capture.
+  public func stop() async throws(BenchError) {
+    dhcp?.stop()
+    client?.stop()
+    await system.closeAll()
+    inner.stop()
+    outer?.stop()
+    stack.stopForwarding()
+    guestWire.close()
+    slirp?.close()
+    do { try captureWriter?.close() } catch {
+      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
+    }
+  }
+
+  /// The gateway's address on libslirp's network, once it has one.
+  public var outerAddress: IPv4Address? { outer?.interface.addresses.first?.address }
+  /// Addresses that guests have now.
+  public var leases: [DHCPServerLease] { dhcp?.leases ?? [] }
+  /// What the NAPT knows.
+  public var translationCounters: NAPTCounters? { router?.translation?.counters }
+  public var originCounters: GatewayOriginCounters? { origin?.counters }
+
+  /// What every layer has counted.
+  public var report: PathReport {
+    var report = PathReport()
+    report.add("wire: guest", guestWire.counters)
+    if let impairment { report.add("wire: impairment", impairment.counters) }
+    inner.report(&report, "guest")
+    if let dhcp { report.add("dhcp server", dhcp.counters) }
+    if let origin { report.add("http origin", origin.counters) }
+    report.add("ip", stack.ip.counters)
+    report.add("icmp", stack.icmp.counters)
+    report.add("tcp", stack.tcp.counters)
+    report.add("udp", stack.udp.counters)
+    if let router {
+      report.add("router", router.counters)
+      if let translation = router.translation { report.add("napt", translation.counters) }
+    }
+    if let outer {
+      outer.report(&report, "outside")
+      if let slirp { report.add("wire: slirp", slirp.counters) }
+    }
+    for (capture, name) in zip(captures, ["guest", "outside"]) {
+      report.add("capture: \(name)", capture.counters)
+    }
+    report.add("loop", loop.counters)
+    return report
+  }
+}
