@@ -54,13 +54,13 @@ struct NAPTErrorTests {
     network.advance(.seconds(1))
     report(try #require(far.takeDatagrams().first), code: 13)
     let datagram = try #require(raw.receive()?.1)
-    let header = try #require(IPv4Header(datagram.span.bytes))
+    let header = IPv4Header(datagram.span.bytes)!
     #expect(header.isChecksumValid && header.source == far.address && header.destination == RoutedNetwork.guestAddress)
-    let message = try #require(ICMPv4Message(header.payload))
+    let message = ICMPv4Message(header.payload)!
     #expect(message.isChecksumValid && message.code == 13)
-    let quote = try #require(IPv4Header(message.payload))
+    let quote = IPv4Header(message.payload)!
     #expect(quote.isChecksumValid && quote.source == RoutedNetwork.guestAddress && quote.destination == far.address)
-    let udp = try #require(UDPHeader(quote.payload))
+    let udp = UDPHeader(quote.payload)!
     #expect(udp.sourcePort == 5000 && udp.isChecksumValid(quote.pseudoHeader(length: udp.length)))
   }
 
@@ -96,13 +96,13 @@ struct NAPTErrorTests {
       network.outerWire(from: far).udp(from: far.address, 9, to: outer, 5000, payload: pattern(50)))
     network.advance(.seconds(1))
     let datagram = try #require(far.takeDatagrams().first { $0[9] == 1 })
-    let header = try #require(IPv4Header(datagram.span.bytes))
+    let header = IPv4Header(datagram.span.bytes)!
     #expect(header.source == outer && header.isChecksumValid)
-    let message = try #require(ICMPv4Message(header.payload))
+    let message = ICMPv4Message(header.payload)!
     #expect(message.isChecksumValid && message.kind == .destinationUnreachable && message.code == 3)
-    let quote = try #require(IPv4Header(message.payload))
+    let quote = IPv4Header(message.payload)!
     #expect(quote.destination == outer && quote.isChecksumValid)
-    let udp = try #require(UDPHeader(quote.payload))
+    let udp = UDPHeader(quote.payload)!
     #expect(udp.destinationPort == 5000 && udp.isChecksumValid(quote.pseudoHeader(length: udp.length)))
   }
 
@@ -115,8 +115,8 @@ struct NAPTErrorTests {
     network.advance(.seconds(1))
     report(try #require(far.takeDatagrams().first), type: 11, code: 0)
     let datagram = try #require(raw.receive()?.1)
-    let quote = try #require(IPv4Header(ICMPv4Message(IPv4Header(datagram.span.bytes)!.payload)!.payload))
-    let message = try #require(ICMPv4Message(quote.payload))
+    let quote = IPv4Header(ICMPv4Message(IPv4Header(datagram.span.bytes)!.payload)!.payload)!
+    let message = ICMPv4Message(quote.payload)!
     #expect(message.identifier == 7 && message.isChecksumValid && quote.source == RoutedNetwork.guestAddress)
   }
 
