@@ -18,9 +18,6 @@ public struct PathReport: Sendable, Codable, Equatable {
   /// A report without layers yet.
   public init() {}
 
-  /// A report without layers.
-  public init() {}
-
   /// The layers of one station, top down.
   public init(of station: Station) {
     let calls = station.system.counters.sorted { $0.key.rawValue < $1.key.rawValue }
