@@ -114,27 +114,25 @@ public final class Gateway {
   /// come later.
   public func start() async throws(BenchError) {
     try inner.start(on: innerWire)
-    do throws(NetworkError) {
-      inner.interface.add(options.subnet)
-      if let outer, let outerWire {
-        try outer.start(on: outerWire)
-        try await acquire(outer)
-        let router = stack.startForwarding()
-        router.translate(behind: outer.interface, options.translation)
-        self.router = router
-      }
-      if options.servesDHCP {
+    inner.interface.add(options.subnet)
+    if let outer, let outerWire {
+      try outer.start(on: outerWire)
+      try await acquire(outer)
+      let router = stack.startForwarding()
+      router.translate(behind: outer.interface, options.translation)
+      self.router = router
+    }
+    if options.servesDHCP {
+      do throws(NetworkError) {
         let server = try DHCPServer(inner.interface, dhcpConfiguration)
         try server.start()
         dhcp = server
+      } catch {
+        throw .badOption(name: "--subnet \(options.subnet)", reason: String(describing: error))
       }
-    } catch let error as BenchError {
-      throw error
-    } catch {
-      throw .badOption(name: "--subnet \(options.subnet)", reason: String(describing: error))
     }
     if let port = options.originPort {
-      let origin = GatewayOrigin(system: system, loop: loop)
+      let origin = GatewayOrigin(system: system)
       do throws(Errno) { try origin.start(on: Endpoint(options.subnet.address, port)) } catch {
         throw .badOption(name: "--origin \(port)", reason: error.description)
       }
@@ -143,10 +141,22 @@ public final class Gateway {
   }
 
   private func acquire(_ outer: GatewaySide) async throws(BenchError) {
+    try await waitForLink(outer)
     let client = DHCPClient(outer.interface)
     self.client = client
     do throws(DHCPError) { _ = try await client.acquire(timeout: .seconds(20)) } catch {
       throw .noAddress(String(describing: error))
+    }
+  }
+
+  /// Auto-negotiation takes its time.
+  private func waitForLink(_ side: GatewaySide) async throws(BenchError) {
+    let waiter = Waiter(on: loop)
+    stack.onLinkChange = { _, _ in waiter.wake() }
+    defer { stack.onLinkChange = nil }
+    let deadline = loop.now + .seconds(5)
+    while !side.driver.isLinkUp {
+      guard await waiter.wait(until: deadline) == .woken else { throw .noLink(side.driver.name) }
     }
   }
 

@@ -15,7 +15,6 @@ import Packets
 /// number and in silence.
 final class GatewayOrigin {
   private let system: SystemCalls
-  private let loop: any EventLoop
   private var connections = 0
   private var count = GatewayOriginCounters()
 
@@ -25,10 +24,7 @@ final class GatewayOrigin {
   private static let patience = 60
   private static let bufferSize = 1 << 16
 
-  init(system: SystemCalls, loop: any EventLoop) {
-    self.system = system
-    self.loop = loop
-  }
+  init(system: SystemCalls) { self.system = system }
 
   var counters: GatewayOriginCounters { count }
 
@@ -37,7 +33,7 @@ final class GatewayOrigin {
     let listener = try system.socket(SocketDomain.AF_INET, SocketType.SOCK_STREAM, 0)
     try system.bind(listener, to: endpoint)
     try system.listen(listener, backlog: 64)
-    _ = loop.spawn { [self] in
+    _ = system.stack.loop.spawn { [self] in
       while let (connection, _) = try? await system.accept4(listener) {
         count.connections &+= 1
         guard connections < Self.connectionLimit else {
@@ -46,7 +42,7 @@ final class GatewayOrigin {
           continue
         }
         connections += 1
-        _ = loop.spawn { [self] in
+        _ = system.stack.loop.spawn { [self] in
           await serve(connection)
           try? await system.close(connection)
           connections -= 1

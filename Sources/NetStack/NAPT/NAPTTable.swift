@@ -73,8 +73,11 @@ struct NAPTTable {
   private func choosePort(
     _ inner: NAPTFlow, keepsParity: Bool, start: UInt16, isTaken: (UInt16) -> Bool
   ) -> UInt16? {
+    // Identifiers of ICMP are no ports: all of them can be given out.
+    let isPort = inner.protocol != 1
     func isFree(_ port: UInt16) -> Bool {
-      ports.contains(port) && !reserved.contains(port) && !usedPorts.contains(Self.key(inner.protocol, port))
+      (!isPort || ports.contains(port) && !reserved.contains(port))
+        && !usedPorts.contains(Self.key(inner.protocol, port))
         && !isTaken(port)
     }
     if isFree(inner.nearPort) { return inner.nearPort }

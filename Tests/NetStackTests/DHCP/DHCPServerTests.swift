@@ -233,6 +233,15 @@ struct DHCPServerTests {
     #expect(server.leases.isEmpty && guest.takeDatagrams().isEmpty)
   }
 
+  @Test(
+    "a host name that is none is not kept",
+    arguments: ["a\u{1B}[2J", "two words", "", String(repeating: "x", count: 65)])
+  func hostNames(name: String) throws {
+    let talk = Conversation(Station(network, "0.0.0.0", answersARP: false), host)
+    _ = talk.ask(.discover, [DHCPOption(.hostName, text: name)])
+    #expect(server.leases.count == 1 && server.leases[0].hostName == nil)
+  }
+
   @Test("a pool outside of the interface's network is refused")
   func pool() {
     #expect(throws: NetworkError.invalidArgument) {

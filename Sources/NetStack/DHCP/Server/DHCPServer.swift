@@ -92,7 +92,7 @@ public final class DHCPServer {
       let client = Client(
         key: DHCPClientKey(identifier: message.joinedOption(.clientIdentifier), hardwareAddress: hardware),
         hardwareAddress: hardware,
-        hostName: message.hostName.flatMap { $0.utf8.count <= 64 ? $0 : nil })
+        hostName: message.hostName.flatMap { DHCPServer.isHostName($0) ? $0 : nil })
       switch type {
       case .discover: discovered(message, client)
       case .request: requested(message, client, isUnicast: record.destination == IPAddress(server))
@@ -102,6 +102,14 @@ public final class DHCPServer {
       default: counts.malformed &+= 1
       }
     }
+  }
+
+  /// Names are shown to people: what is no name (RFC 1123 2.1) is not kept.
+  private static func isHostName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        (48...57).contains(byte) || (65...90).contains(byte & 0xDF) || byte == 45 || byte == 46
+      }
   }
 
   private struct Client {

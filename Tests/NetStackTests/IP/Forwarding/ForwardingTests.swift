@@ -90,7 +90,7 @@ struct ForwardingTests {
     station.send(wire.udp(from: station.address, 1, to: far, 2, payload: pattern(1000)))
     network.advance(.milliseconds(10))
     let error = try #require(station.takeDatagrams().first { $0[9] == 1 })
-    #expect(error[20] == 3 && error[21] == 4 && error[26] == 600 >> 8 && error[27] == 600 & 255)
+    #expect(error[20] == 3 && error[21] == 4 && error[26] == 0x02 && error[27] == 0x58)
     #expect(network.router.counters.fragmentationNeeded == 1)
 
     wire.dontFragment = false
