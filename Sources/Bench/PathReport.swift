@@ -15,9 +15,6 @@ public struct PathReport: Sendable, Codable, Equatable {
 
   public private(set) var layers: [Layer] = []
 
-  /// A report without layers yet.
-  public init() {}
-
   /// A report without layers.
   public init() {}
 
