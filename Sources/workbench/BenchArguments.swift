@@ -11,6 +11,14 @@ struct BenchArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
+      MAC address in the NIC's EEPROM; default: 52:54:00:12:34:56, and behind a QEMU's socket, where a guest may have that \
+      one, an address drawn by --seed.
+      """, valueName: "address"))
+  var mac: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
       Where the NIC is: in-process, vfio-user:SOCKET (a workbench device, or another server), or qtest (QEMU's own e1000, in \
       a QEMU started for it).
       """, valueName: "attachment"))
@@ -45,6 +53,11 @@ struct BenchArguments: ParsableArguments {
     options.cable = try cable.options()
     options.attachment = try attachment()
     options.seed = cable.seedOrRandom
+    if let mac {
+      options.station.board.hardwareAddress = try Self.hardwareAddress(mac)
+    } else if case .socket = options.cable.end {
+      options.station.board.hardwareAddress = MACAddress(rawValue: 0x0200_0000_0000 | options.seed & 0xFFFF_FFFF)
+    }
     options.station.board.machine.path = machine
     options.station.driver.segmentation = !noSegmentationOffload
     options.station.driver.checksumOffload = !noChecksumOffload
@@ -86,10 +99,19 @@ struct BenchArguments: ParsableArguments {
     // The cable is not here.
     let elsewhere =
       cable.given.filter { attachment != .qtest || $0 != "--forward" } + (machine == nil ? [] : ["--machine"])
+      + (mac == nil ? [] : ["--mac"])
     if let name = elsewhere.first {
       throw CommandFailure.usage("\(name): the NIC and its cable are in another process; give it there")
     }
     return attachment
+  }
+
+  /// The address that `--mac` gives.
+  static func hardwareAddress(_ text: String) throws -> MACAddress {
+    guard let address = MACAddress(text), address.rawValue != 0, !address.isGroup else {
+      throw CommandFailure.usage("--mac \(text): write the address of one station, e.g. 52:54:00:12:34:56")
+    }
+    return address
   }
 
   /// The controller that an option names.

@@ -24,10 +24,10 @@ struct BenchRun {
         } catch {
           result = .failure(error)
         }
-        // What became of the NIC explains what became of the work.
+        // A NIC that went away explains what became of the work.
         let failure = bench.failure
         try await bench.stop()
-        if case .failure = result, let failure { throw CommandFailure(failure.description) }
+        if let failure { throw CommandFailure(failure.description) }
         try result.get()
       }
     } catch let failure as CommandFailure {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Bench
 import Foundation
-import Packets
 
 /// The options of the commands that serve a NIC to a QEMU.
 struct DeviceArguments: ParsableArguments {
@@ -19,10 +18,7 @@ struct DeviceArguments: ParsableArguments {
   func options(sockets: [String]) throws -> DeviceHost.Options {
     var options = DeviceHost.Options()
     options.controller = try BenchArguments.controller(nic)
-    guard let address = MACAddress(mac), address.rawValue != 0, !address.isGroup else {
-      throw CommandFailure.usage("--mac \(mac): write the address of one station, e.g. 52:54:00:12:34:56")
-    }
-    options.hardwareAddress = address
+    options.hardwareAddress = try BenchArguments.hardwareAddress(mac)
     options.sockets = sockets
     options.mtu = cable.mtu
     options.cable = try cable.options()

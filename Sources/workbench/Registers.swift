@@ -47,7 +47,9 @@ struct Registers: ParsableCommand {
       }
     }
     guard !functions.isEmpty else { throw CommandFailure("the machine has no NIC whose registers are known here") }
-    for name in wanted where !functions.contains(where: { $0.registers.contains { $0.name.uppercased() == name } }) {
+    // The name of an array stands for all of its elements.
+    let isShown = { name in functions.contains { $0.registers.contains { $0.name.uppercased() == name } } }
+    for name in wanted where table.row(named: name) == nil && !isShown(name) {
       throw CommandFailure.usage("\(name): the NIC has no such register; workbench registers --all lists them")
     }
     if bench.json { try Output.json(functions) } else { Output.line(functions.map(\.text).joined(separator: "\n\n")) }
