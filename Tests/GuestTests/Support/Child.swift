@@ -13,7 +13,7 @@ final class Child {
   private var hasEnded = false
 
   /// Starts `program` in a process group of its own.
-  init(_ program: String, _ arguments: [String], folder: Folder, lifetime: Int = 900) throws {
+  init(_ program: String, _ arguments: [String], folder: Folder, lifetime: Int = 3600) throws {
     name = (program as NSString).lastPathComponent
     self.folder = folder
     // Writing to a program that has ended is an error to be told, not the tests' end.

@@ -19,7 +19,7 @@ final class Guest {
     folder = try Folder()
     let boot = [
       "-kernel", GuestImages.kernel, "-initrd", GuestImages.initramfs,
-      "-append", "console=ttyS0 quiet panic=-1 \(parameters)",
+      "-append", "console=ttyS0 quiet panic=-1 no_timer_check \(parameters)",
     ]
     process = try Guest.start(devices: devices + boot, folder: folder)
     bootSeconds = try seconds { try awaitReady() }
@@ -38,7 +38,7 @@ final class Guest {
   }
 
   private func awaitReady() throws {
-    do { _ = try process.read(upTo: "@ready\n", until: Deadline(90)) } catch {
+    do { _ = try process.read(upTo: "@ready\n", until: Deadline(120)) } catch {
       throw GuestError("the guest does not boot: \(error)\n\(console)")
     }
   }

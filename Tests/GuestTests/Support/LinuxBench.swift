@@ -41,7 +41,7 @@ final class LinuxBench {
       """, limit: 60)
   }
 
-  /// Seconds that a download of the server's file takes, by the guest's clock. Its content is checked.
+  /// Downloads the server's file and compares it.
   func download(from server: FileServer, limit: Double) throws {
     let digest = try guest.succeed(
       "wget -q -O /tmp/received \(server.url) && sha256sum /tmp/received && rm /tmp/received", limit: limit)
