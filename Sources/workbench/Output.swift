@@ -11,5 +11,9 @@ enum Output {
     FileHandle.standardOutput.write(Data([10]))
   }
 
-  static func line(_ text: String) { print(text) }
+  /// A line at once, also into a pipe: what follows a ping wants to see each reply.
+  static func line(_ text: String) {
+    print(text)
+    fflush(nil)
+  }
 }
