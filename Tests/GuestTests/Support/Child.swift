@@ -11,13 +11,15 @@ final class Child {
   private let socket: Int32
   private var received = Data()
   private var hasEnded = false
+  /// Its exit code once ``isRunning`` has seen its end, or nil if it was killed.
+  private(set) var status: Int32?
 
   /// Starts `program` in a process group of its own.
   init(_ program: String, _ arguments: [String], folder: Folder, lifetime: Int = 3600) throws {
     name = (program as NSString).lastPathComponent
     self.folder = folder
     // Writing to a program that has ended is an error to be told, not the tests' end.
-    signal(SIGPIPE, SIG_IGN)
+    Glibc.signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [0, 0]
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     guard socketpair(AF_UNIX, type, 0, &ends) == 0 else { throw GuestError("no socket: \(errno)") }
@@ -62,9 +64,16 @@ final class Child {
   var errors: String { folder.tail("\(name).errors") }
 
   var isRunning: Bool {
-    if !hasEnded { hasEnded = waitpid(pid, nil, WNOHANG) == pid }
+    var word: Int32 = 0
+    if !hasEnded, waitpid(pid, &word, WNOHANG) == pid {
+      hasEnded = true
+      status = word & 0x7F == 0 ? word >> 8 & 0xFF : nil
+    }
     return !hasEnded
   }
+
+  /// Signals the program, and none that it has started. (`timeout` passes it on.)
+  func signal(_ number: Int32) { if isRunning { Glibc.kill(pid, number) } }
 
   /// Ends it at once.
   func kill() {

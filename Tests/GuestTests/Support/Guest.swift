@@ -25,6 +25,13 @@ final class Guest {
     bootSeconds = try seconds { try awaitReady() }
   }
 
+  /// Waits for the guest of a program that boots one: its second serial port is the program's standard input and output.
+  init(in program: Child, folder: Folder) throws {
+    process = program
+    self.folder = folder
+    bootSeconds = try seconds { try awaitReady() }
+  }
+
   /// Starts QEMU: its first serial port goes to the file `console`, the second to the tests.
   static func start(devices: [String], folder: Folder) throws -> Child {
     try Child(
@@ -76,10 +83,15 @@ final class Guest {
     return outcome.output
   }
 
+  /// Runs a command that nothing comes back from.
+  func post(_ command: String) throws {
+    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+    try process.write("\(id) \(Data(command.utf8).base64EncodedString())\n")
+  }
+
   /// Reboots, the way `reboot` does, and waits until the guest listens again.
   func reboot() throws {
-    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-    try process.write("\(id) \(Data("reboot -f".utf8).base64EncodedString())\n")
+    try post("reboot -f")
     try awaitReady()
   }
 
