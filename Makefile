@@ -50,7 +50,7 @@ qemu: ## a QEMU that has vfio-user-pci, and Linux guests for it, in the cache fo
 test-qemu: deps-test qemu build ## the NIC under real drivers: Linux and iPXE guests in that QEMU
 	$(BUILD) --build-tests
 	WIREBENCH_GUESTS=1 $(SWIFT) test -c release --disable-testable-imports --skip-build --disable-xctest \
-	  --no-parallel --filter GuestTests
+	  --no-parallel --filter 'GuestTests|VfioUserTests.QEMUTests'
 
 scenarios: build ## scripted fetches
 	$(BIN) scenario fixtures/scenarios/*.yaml

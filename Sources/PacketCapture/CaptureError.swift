@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why a capture cannot be read or written. Offsets count bytes from the start of the file.
 public enum CaptureError: Error, Equatable, Sendable {
   /// The file cannot be opened; `code` is errno.
@@ -31,9 +33,9 @@ public enum CaptureError: Error, Equatable, Sendable {
 extension CaptureError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .cannotOpen(let path, let code): "cannot open \(path): error \(code)"
-    case .readFailed(let code): "reading the capture failed: error \(code)"
-    case .writeFailed(let code): "writing the capture failed: error \(code); is the disk full?"
+    case .cannotOpen(let path, let code): "cannot open \(path): \(Self.text(code))"
+    case .readFailed(let code): "reading the capture failed: \(Self.text(code))"
+    case .writeFailed(let code): "writing the capture failed: \(Self.text(code))"
     case .notACapture: "neither a pcap nor a pcapng file"
     case .unsupportedVersion(let offset, let major): "unsupported format version \(major) at byte \(offset)"
     case .truncated(let offset): "the file ends inside the record at byte \(offset)"
@@ -47,4 +49,5 @@ extension CaptureError: CustomStringConvertible {
     case .noSuchInterface(let interface): "the capture has no interface \(interface)"
     }
   }
+  private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
 }

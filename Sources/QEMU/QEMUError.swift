@@ -5,7 +5,7 @@ public enum QEMUError: Error, Equatable, CustomStringConvertible {
   /// A system call failed.
   case system(operation: String, subject: String, code: Int32)
   /// No QEMU was found anywhere.
-  case notFound(places: [String])
+  case notFound(places: [String], wanted: [String])
   /// QEMUs were found, but none has what is needed; for each, why not.
   case unsuitable(wanted: [String], reasons: [String])
   /// The program does not answer like a QEMU.
@@ -27,7 +27,7 @@ public enum QEMUError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .system(let operation, let subject, let code):
       "\(operation) \(subject): \(String(cString: strerror(code)))"
-    case .notFound(let places): "no qemu-system-x86_64 (looked at \(places.joined(separator: ", ")))"
+    case .notFound(let places, _): "no qemu-system-x86_64 (looked at \(places.joined(separator: ", ")))"
     case .unsuitable(let wanted, let reasons):
       "no QEMU with \(wanted.joined(separator: ", ")): \(reasons.joined(separator: "; "))"
     case .notQEMU(let path, let reason): "\(path) is no QEMU: \(reason)"
@@ -44,13 +44,17 @@ public enum QEMUError: Error, Equatable, CustomStringConvertible {
   /// What the user can do about it; nil where the description says all.
   public var advice: String? {
     switch self {
-    case .notFound: QEMUInstallation.advice
-    case .unsuitable(let wanted, _):
-      wanted.contains(QEMUInstallation.vfioUserDevice) ? QEMUInstallation.vfioUserAdvice : QEMUInstallation.advice
-    case .notQEMU: "set \(QEMUInstallation.variable) to another one, or unset it"
+    case .notFound(_, let wanted), .unsuitable(let wanted, _):
+      QEMUInstallation.isChosen
+        ? Self.otherChoice
+        : wanted.contains(QEMUInstallation.vfioUserDevice) ? QEMUInstallation.vfioUserAdvice : QEMUInstallation.advice
+    case .notQEMU: Self.otherChoice
     default: nil
     }
   }
+
+  private static let otherChoice =
+    "set \(QEMUInstallation.variable) to another one, or unset it; make qemu fetches one into the cache"
 
   static func system(_ operation: String, _ subject: String) -> QEMUError {
     .system(operation: operation, subject: subject, code: errno)

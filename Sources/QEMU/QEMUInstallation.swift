@@ -44,7 +44,7 @@ public struct QEMUInstallation: Sendable, Equatable {
   /// The first QEMU that has all of `devices`: the one that $WIREBENCH_QEMU names, and no other, if that is set; else
   /// those in PATH, then the one in the cache.
   ///
-  /// - Throws: ``QEMUError/notFound(places:)`` or ``QEMUError/unsuitable(wanted:reasons:)``; ``QEMUError/advice`` tells
+  /// - Throws: ``QEMUError/notFound(places:wanted:)`` or ``QEMUError/unsuitable(wanted:reasons:)``; ``QEMUError/advice`` tells
   ///   what to do about it.
   public static func find(
     requiring devices: [String] = [], limit: TimeSpan = .seconds(10)
@@ -66,7 +66,7 @@ public struct QEMUInstallation: Sendable, Equatable {
         reasons.append(error.description)
       }
     }
-    guard !reasons.isEmpty else { throw .notFound(places: candidates) }
+    guard !reasons.isEmpty else { throw .notFound(places: candidates, wanted: devices) }
     throw .unsuitable(wanted: devices.isEmpty ? ["an answer"] : devices, reasons: reasons)
   }
 
@@ -74,7 +74,19 @@ public struct QEMUInstallation: Sendable, Equatable {
   public static func candidates() -> [String] {
     if let path = environment(variable) { return [path] }
     let folders = (environment("PATH") ?? "/usr/bin:/bin").split(separator: ":", omittingEmptySubsequences: true)
-    return folders.map { "\($0)/\(programName)" } + [cacheFolder + "/qemu/" + programName]
+    let paths = folders.map { "\($0)/\(programName)" } + [cacheFolder + "/qemu/" + programName]
+    // /bin is /usr/bin on many systems.
+    var seen: Set<String> = []
+    return paths.filter { seen.insert(resolved($0)).inserted }
+  }
+
+  /// True if the user chose the one to take.
+  static var isChosen: Bool { environment(variable) != nil }
+
+  private static func resolved(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
   }
 
   /// Where fetched programs and guest images are kept.

@@ -5,8 +5,8 @@ import Packets
 
 /// The options of every command that builds a bench.
 struct BenchArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("The NIC: 82540em or 82545em.", valueName: "model"))
-  var nic = "82540em"
+  @Option(help: ArgumentHelp("The NIC: 82540em (the default) or 82545em.", valueName: "model"))
+  var nic: String?
 
   @Option(
     help: ArgumentHelp(
@@ -48,7 +48,7 @@ struct BenchArguments: ParsableArguments {
   /// The bench that the arguments describe.
   func options() throws -> BenchOptions {
     var options = BenchOptions()
-    options.station.board.controller = try Self.controller(nic)
+    options.station.board.controller = try nic.map(Self.controller) ?? .i82540EM
     options.station.mtu = cable.mtu
     options.cable = try cable.options()
     options.attachment = try attachment()
@@ -96,12 +96,13 @@ struct BenchArguments: ParsableArguments {
     default:
       throw CommandFailure.usage("--attach \(attach): write in-process, vfio-user:SOCKET or qtest")
     }
-    // The cable is not here.
-    let elsewhere =
-      cable.given.filter { attachment != .qtest || $0 != "--forward" } + (machine == nil ? [] : ["--machine"])
-      + (mac == nil ? [] : ["--mac"])
-    if let name = elsewhere.first {
+    // NIC and cable are not here.
+    let own = [("--machine", machine != nil), ("--mac", mac != nil), ("--nic", nic != nil)].filter(\.1).map(\.0)
+    if let name = (cable.given.filter { attachment != .qtest || $0 != "--forward" } + own).first {
       throw CommandFailure.usage("\(name): the NIC and its cable are in another process; give it there")
+    }
+    guard attachment != .qtest || cable.mtu <= 1500 else {
+      throw CommandFailure.usage("--mtu \(cable.mtu): QEMU's user network has 1500 bytes at the most")
     }
     return attachment
   }

@@ -38,14 +38,14 @@ struct BenchRun {
   }
 }
 
-/// SIGINT and SIGTERM as a call.
+/// SIGINT, SIGTERM and SIGHUP as a call.
 final class Signals: @unchecked Sendable {
   private var sources: [any DispatchSourceSignal] = []
   private let queue = DispatchQueue(label: "signals")
   private var caught = false
 
   init(_ handler: @escaping @Sendable () -> Void) {
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler { [unowned self] in

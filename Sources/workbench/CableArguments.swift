@@ -68,7 +68,9 @@ struct CableArguments: ParsableArguments {
     case "loop": options.end = .loopback
     case let text where WireAddress.isMeant(by: text):
       do { options.end = .socket(try WireAddress(text)) } catch { throw CommandFailure.usage("--wire: \(error)") }
-    default: throw CommandFailure.usage("--wire \(wire): not a wire of this bench; try --wire slirp")
+    default:
+      throw CommandFailure.usage(
+        "--wire \(wire): not a wire of this bench; try slirp, loop, stream:… or dgram:…, as --help says")
     }
     guard (68...16110).contains(mtu) else {
       throw CommandFailure.usage("--mtu \(mtu): not in 68...16110")

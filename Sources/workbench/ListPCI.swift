@@ -43,6 +43,9 @@ struct MachineView {
         throw CommandFailure("--of \(target): \(error)", code: 66)
       }
     }
+    guard arguments.attach == "in-process" else {
+      throw CommandFailure.usage("--attach \(arguments.attach): that NIC is in another process; read it with --of PID")
+    }
     var result: T?
     var arguments = arguments
     // The bus needs no network.

@@ -20,11 +20,20 @@ struct QEMUCommand: ParsableCommand {
 
   @OptionGroup var device: DeviceArguments
 
-  @Flag(help: "Print QEMU's command line and end.")
+  @Flag(help: "Print the command lines of device and QEMU, as one would start them apart, and end.")
   var dryRun = false
 
   @Argument(parsing: .postTerminator, help: "Arguments for QEMU.")
   var arguments: [String] = []
+
+  /// QEMU's options have one dash, and ArgumentParser would take `-nographic` for a bundle of flags with an -h among them.
+  static func refuseStrayArguments(_ line: ArraySlice<String>) throws {
+    guard line.first == configuration.commandName else { return }
+    let own = line.dropFirst().prefix { $0 != "--" }
+    if let stray = own.first(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.count > 2 }) {
+      throw CommandFailure.usage("\(stray): QEMU's arguments go behind --, as in: workbench qemu -- \(stray)")
+    }
+  }
 
   func run() throws {
     do throws(QEMUError) { try start() } catch { throw CommandFailure(BenchError.qemu(error).description) }
@@ -32,12 +41,14 @@ struct QEMUCommand: ParsableCommand {
 
   private func start() throws(QEMUError) {
     let installation = try QEMUInstallation.find(requiring: [QEMUInstallation.vfioUserDevice])
+    if dryRun {
+      let line = try GuestArguments(arguments, sockets: ["nic.sock"]).all
+      Output.line("workbench device --socket nic.sock &")
+      return Output.line(([installation.path] + line).map(shellQuoted).joined(separator: " "))
+    }
     let folder = try PrivateFolder()
     let socket = folder.file("nic.sock")
     let line = try GuestArguments(arguments, sockets: [socket]).all
-    if dryRun {
-      return Output.line(([installation.path] + line).map(shellQuoted).joined(separator: " "))
-    }
     var outcome: QEMUProcess.Outcome?
     let isPlain = !device.cable.json
     do {

@@ -57,8 +57,15 @@ struct Registers: ParsableCommand {
 }
 
 extension Registers {
+  /// The name of the array that an element like RAL0 is of; other names as they are.
+  private static func row(of name: String, in table: RegisterTable) -> String {
+    let stem = String(name.prefix { !$0.isNumber && $0 != "[" })
+    return table.row(named: name) == nil && table.row(named: stem).map { $0.count > 1 } == true ? stem : name
+  }
+
   private func describe(_ table: RegisterTable, _ wanted: Set<String>) throws {
     guard of == nil else { throw CommandFailure.usage("--reference reads no bench: leave --of out") }
+    let wanted = Set(wanted.map { Self.row(of: $0, in: table) })
     for name in wanted where table.row(named: name) == nil {
       throw CommandFailure.usage("\(name): there is no such register; workbench registers --reference lists them")
     }

@@ -24,6 +24,7 @@ struct Workbench: ParsableCommand {
   /// ArgumentParser ends bad usage with sysexits' 64; the workbench says 2.
   static func main() {
     do {
+      try QEMUCommand.refuseStrayArguments(CommandLine.arguments.dropFirst())
       var command = try parseAsRoot()
       try command.run()
     } catch let failure as CommandFailure {

@@ -26,6 +26,15 @@ extension GuestTests {
         let setting = features.enumerated()
           .map { "\($1) \(combination >> $0 & 1 == 1 ? "on" : "off")" }.joined(separator: " ")
         _ = try bench.guest.run("ethtool -K eth0 \(setting)")
+        let inForce = try bench.guest.succeed("ethtool -k eth0")
+        let names = ["rx-checksumming", "tx-checksumming", "scatter-gather", "tcp-segmentation-offload"]
+        for (bit, name) in names.enumerated() {
+          let isOn = inForce.contains("\(name): on")
+          let isWanted = combination >> bit & 1 == 1
+          // Segmentation and gathering may be off for want of checksums; nothing is on that is not wanted.
+          let isFree = bit < 2 || combination & 0b1110 == 0b1110
+          #expect(isFree ? isOn == isWanted : isWanted || !isOn, "\(setting): \(inForce)")
+        }
         try bench.bringUp()
         try bench.download(from: server, limit: 60)
         try bench.upload(megabytes: 2, limit: 60)

@@ -49,7 +49,7 @@ import Testing
     #expect(error == .unsuitable(wanted: ["vfio-user-pci"], reasons: ["\(old) (10.1.2) has no vfio-user-pci"]))
     #expect(error?.advice == QEMUInstallation.vfioUserAdvice)
     let none = #expect(throws: QEMUError.self) { try find([], [missing]) }
-    #expect(none == .notFound(places: [missing]))
+    #expect(none == .notFound(places: [missing], wanted: []))
     #expect(none?.advice == QEMUInstallation.advice)
   }
 

@@ -95,11 +95,19 @@ public struct DHCPCounters: Sendable, Equatable {
 }
 
 /// Why there is no lease.
-public enum DHCPError: Error, Equatable, Sendable {
+public enum DHCPError: Error, Equatable, Sendable, CustomStringConvertible {
   /// No server granted a lease in time.
   case timedOut
   /// The client was stopped, or the waiting task cancelled.
   case cancelled
   /// Port 68 could not be had.
   case network(NetworkError)
+
+  public var description: String {
+    switch self {
+    case .timedOut: "no server granted a lease in time"
+    case .cancelled: "interrupted"
+    case .network(let error): "port 68: \(error)"
+    }
+  }
 }
