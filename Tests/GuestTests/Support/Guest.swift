@@ -55,23 +55,37 @@ final class Guest {
 
   var isRunning: Bool { process.isRunning }
 
-  /// Runs a command of the guest's shell. Its output is standard output and standard error together.
-  func run(_ command: String, limit: Double = 30) throws -> Outcome {
-    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+  /// A command that runs.
+  struct Running {
+    fileprivate let command: String
+    fileprivate let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+  }
+
+  /// Starts a command of the guest's shell, which does one after the other.
+  func begin(_ command: String) throws -> Running {
+    let running = Running(command: command)
+    try process.write("\(running.id) \(Data(command.utf8).base64EncodedString())\n")
+    return running
+  }
+
+  /// Waits for the end of what was begun. Its output is standard output and standard error together.
+  func finish(_ running: Running, limit: Double) throws -> Outcome {
     let deadline = Deadline(limit)
-    try process.write("\(id) \(Data(command.utf8).base64EncodedString())\n")
     do {
-      _ = try process.read(upTo: "@\(id) begin\n", until: deadline)
-      let output = try process.read(upTo: "\n@\(id) end ", until: deadline)
+      _ = try process.read(upTo: "@\(running.id) begin\n", until: deadline)
+      let output = try process.read(upTo: "\n@\(running.id) end ", until: deadline)
       let status = try process.read(upTo: "\n", until: deadline)
       return Outcome(
         status: Int(String(decoding: status, as: UTF8.self)) ?? -1, output: String(decoding: output, as: UTF8.self))
     } catch {
       // The next command's answer would follow this one's: the guest is of no use any more.
       kill()
-      throw GuestError("`\(command)`: \(error)\n\(console)")
+      throw GuestError("`\(running.command)`: \(error)\n\(console)")
     }
   }
+
+  /// Runs a command.
+  func run(_ command: String, limit: Double = 30) throws -> Outcome { try finish(begin(command), limit: limit) }
 
   /// Runs a command that must succeed; gives its output.
   @discardableResult
@@ -84,10 +98,7 @@ final class Guest {
   }
 
   /// Runs a command that nothing comes back from.
-  func post(_ command: String) throws {
-    let id = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-    try process.write("\(id) \(Data(command.utf8).base64EncodedString())\n")
-  }
+  func post(_ command: String) throws { _ = try begin(command) }
 
   /// Reboots, the way `reboot` does, and waits until the guest listens again.
   func reboot() throws {

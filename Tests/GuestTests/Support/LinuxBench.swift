@@ -79,7 +79,8 @@ final class LinuxBench {
     let warnings = lines.split(separator: "\n").filter { line in
       // "<6>[    1.234567] text"; the level is in the low three bits.
       guard let level = line.dropFirst().split(separator: ">").first.flatMap({ Int($0) }) else { return false }
-      return level & 7 < 5
+      // What the kernel says of its clocks when the guest gets no processor for a while is not about the NIC.
+      return level & 7 < 5 && !line.contains("clocksource:") && !line.contains("hrtimer:")
     }
     #expect(warnings.isEmpty, "\(warnings)")
     return lines
