@@ -123,7 +123,10 @@ import VfioUser
             VfioUserHeader(
               identifier: first.header.identifier, command: first.header.command, bodyByteCount: 0,
               flags: [.reply, .error], errorNumber: UInt32(EFAULT))))
-        try peer.serve(memory)
+        let second = try peer.next()
+        // Not so fast that the server need not wait: it would not look at its deadline.
+        usleep(50_000)
+        peer.send(memory.answer(second.header, second.body))
       }
       let dma = served.server.slot.dma
       #expect(dma.resolve(0x10_0000, 16, .read) == nil)
