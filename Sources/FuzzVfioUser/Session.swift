@@ -19,6 +19,10 @@ enum Session {
   private static let path: String = {
     var template = Array("/tmp/wirebench-fuzz-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { fatalError("mkdtemp") }
+    atexit {
+      unlink(Session.path)
+      rmdir(String(Session.path.dropLast("/socket".count)))
+    }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) + "/socket"
   }()
 

@@ -35,7 +35,12 @@ final class RemoteCopies {
     let window: MemoryWindow
     let fetched: MemoryWindow
     let memory: any RemoteMemory
+    /// The device may have changed it, and may do so again: stays true.
     var isWritten: Bool
+
+    func overlaps(_ start: UInt64, _ count: Int) -> Bool {
+      start &- address < UInt64(window.count) || address &- start < UInt64(count)
+    }
   }
 
   private var copies: [Copy] = []
@@ -56,7 +61,10 @@ final class RemoteCopies {
     }
     guard copies.count < Self.mostCopies, count <= Self.mostBytes - byteCount else { return nil }
     // What the device changed in a copy that overlaps the new one is to be in the new one.
-    guard flush() else { return nil }
+    for index in copies.indices.reversed()
+    where copies[index].isWritten && copies[index].overlaps(address, count) {
+      guard writeBack(copies[index]) else { return nil }
+    }
     let both = unsafe MemoryWindow(.allocate(byteCount: max(1, 2 * count), alignment: 16), count: 2 * count)
     let window = both.slice(0, count)
     guard region.memory.read(address, into: window) else {

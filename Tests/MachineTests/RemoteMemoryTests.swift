@@ -76,10 +76,14 @@ final class RecordedMemory: RemoteMemory {
     #expect(memory.writes.last == 0x1_000C..<0x1_000D)
   }
 
-  @Test("a copy that overlaps a changed one sees the change")
+  @Test("a copy that overlaps a changed one sees the change, for which no other copy is looked through")
   func overlapping() throws {
+    try #require(space.resolve(0x1_0400, 32, .write)).store(UInt32(0x1234), 0)
     try #require(space.resolve(0x1_0000, 32, .write)).store(UInt32(0xDEAD_BEEF), 28)
     #expect(try #require(space.resolve(0x1_001C, 32, .read)).load(0, as: UInt32.self) == 0xDEAD_BEEF)
+    #expect(memory.writes == [0x1_001C..<0x1_0020])
+    space.flush()
+    #expect(memory.writes.last == 0x1_0400..<0x1_0404, "written back when its time has come")
   }
 
   @Test("bounds, rights, mastering and failures hold for remote memory too")

@@ -166,6 +166,26 @@ final class ScriptedServer: Sendable {
     server.end()
   }
 
+  @Test("a command of the server that came with a reply is answered without anything more from the server")
+  func commandWithReply() throws {
+    let server = try ScriptedServer { header, body in
+      guard !header.isReply else { return [] }
+      guard header.command == VfioUserCommand.readRegion.rawValue, (loaded(body) as RegionAccess).region == 0 else {
+        return ScriptedServer.good(header, body)
+      }
+      let access = bytes(DMAAccess(address: VfioUserClient.memoryBusAddress, count: 4))
+      return ScriptedServer.good(header, body)
+        + bytes(VfioUserHeader(identifier: 77, command: VfioUserCommand.readDMA.rawValue, bodyByteCount: 16)) + access
+    }
+    let loop = try EpollLoop(seed: 1)
+    let client = try VfioUserClient(path: server.path, on: loop, tap: EventTap(on: loop), memoryByteCount: 4096)
+    #expect(client.read32(bar: 0, offset: 0) == 0)
+    try loop.run { try await loop.sleep(for: .zero) }
+    #expect(client.counters.served == 1 && client.failure == nil)
+    client.close()
+    server.end()
+  }
+
   @Test("a command of the server is answered: memory that is shared is read, everything else is refused")
   func commands() throws {
     let asked = Locked<[[UInt8]]>([])

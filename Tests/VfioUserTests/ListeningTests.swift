@@ -1,6 +1,7 @@
 import EventLoop
 import Events
 import Foundation
+import Glibc
 import Machine
 import Memory
 import Testing
@@ -77,6 +78,30 @@ import VfioUser
       #expect(try await second.read32(7, 4) == 0)
       #expect(served.function.resets == 1)
       #expect(served.counters.connections == 2 && served.counters.disconnections == 1)
+    }
+  }
+
+  @Test("a client that comes when there are no descriptors left waits, without keeping the loop awake")
+  func outOfDescriptors() async {
+    await #expect(processExitsWith: .success) {
+      let served = try ServedFunction()
+      try served.run {
+        let client = try served.connect()
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let before = limit.rlim_cur
+        limit.rlim_cur = rlim_t(client.descriptor + 1)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let turns = served.loop.counters.turns
+        try await served.loop.sleep(for: .milliseconds(100))
+        let isAsleep = served.loop.counters.turns - turns < 20
+        limit.rlim_cur = before
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        guard isAsleep, !served.server.isConnected else { exit(3) }
+        try await served.wait(connected: true)
+        try await client.negotiate()
+      }
+      exit(0)
     }
   }
 

@@ -20,6 +20,8 @@ extension VfioUserClient {
       switch channel.next() {
       case .message(let header, let body) where header.isReply:
         closeDescriptors()
+        // Nothing more need come from the socket before what came behind the reply is handled.
+        if channel.hasInput { scheduleListening() }
         guard header.identifier == identifier, header.command == command.rawValue else {
           throw nonsense(command, "a reply to command \(header.command)")
         }
@@ -91,6 +93,11 @@ extension VfioUserClient {
     case .nothing: return
     case .end: return fail(.disconnected(path: path))
     }
+    handleCommands()
+  }
+
+  /// Answers the commands that are in the buffer.
+  func handleCommands() {
     while failure == nil {
       switch channel.next() {
       case .nothing: return

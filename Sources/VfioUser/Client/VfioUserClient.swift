@@ -41,6 +41,8 @@ public final class VfioUserClient: FunctionHandle {
   private let memory: SharedMemory
   private let allocator: DMAAllocator
   private var watch: DescriptorWatch?
+  /// Handles what came with a reply, once its reader is done.
+  private var leftovers: DeferredWork?
   private var trigger: Int32 = -1
   private var triggerWatch: DescriptorWatch?
   private var handler: (() -> Void)?
@@ -62,6 +64,7 @@ public final class VfioUserClient: FunctionHandle {
     }
     allocator = DMAAllocator(over: memory.window, at: Self.memoryBusAddress)
     channel = MessageChannel(try UnixSocket.connect(to: path), longestCommand: MessageChannel.longestReply)
+    leftovers = DeferredWork(on: loop) { [weak self] in self?.handleCommands() }
     do throws(VfioUserError) {
       try negotiate()
       try discover()
@@ -83,6 +86,7 @@ public final class VfioUserClient: FunctionHandle {
 
   /// Ends the connection; the server resets the function. Nothing is reported any more.
   public func close() {
+    leftovers?.cancel()
     watch?.cancel()
     watch = nil
     triggerWatch?.cancel()
@@ -280,6 +284,8 @@ public final class VfioUserClient: FunctionHandle {
 
   // MARK: Messages
 
+  func scheduleListening() { leftovers?.schedule() }
+
   func takeIdentifier() -> UInt16 {
     nextIdentifier &+= 1
     return nextIdentifier
@@ -308,6 +314,7 @@ public final class VfioUserClient: FunctionHandle {
     guard failure == nil else { return }
     failure = error
     count.failures &+= 1
+    leftovers?.cancel()
     watch?.cancel()
     watch = nil
     triggerWatch?.cancel()

@@ -11,14 +11,14 @@ struct DeferredMessage {
 }
 
 /// Memory that the client does not share, by DMA_READ and DMA_WRITE. The function wants the bytes at once, so the loop
-/// stands still until the client has answered: at most ``patience`` for all that the function asks for in one go.
+/// stands still until the client has answered: at most the server's patience for all that the function asks for in one go.
 ///
 /// A client may be waiting for a reply of ours before it can answer: QEMU's processor holds the lock that its answer
 /// needs. So a command that wants a reply is done at once, from inside of the function's access, and everything that came
 /// before it; posted writes wait until the function is done. What is done from inside cannot reach remote memory again;
-/// if it wanted to, the function is told afterwards that it can.
+/// if it wanted to, the function is told afterwards that it can. Interrupts that are due meanwhile wait for the end of the
+/// work too: what they tell of is written back by then.
 extension ServerConnection: RemoteMemory {
-  static let patience = TimeSpan.seconds(5)
   /// Bytes of commands that are kept.
   static let mostDeferred = 256 << 10
 
@@ -61,15 +61,14 @@ extension ServerConnection: RemoteMemory {
     _ command: VfioUserCommand, _ access: DMAAccess, _ data: MemoryWindow?, _ take: (MemoryWindow) -> Bool
   ) -> Bool {
     guard failure == nil, !hasEnded else { return false }
-    guard !clientWaits else {
+    guard !clientWaits, !isExchanging else {
       wasDenied = true
       scheduleService()
       return false
     }
     isExchanging = true
     defer { isExchanging = false }
-    let deadline = remoteDeadline ?? server.loop.clock + Self.patience
-    remoteDeadline = deadline
+    let deadline = beginRemoteWork()
     nextIdentifier &+= 1
     let identifier = nextIdentifier
     if data == nil { tally.count.remoteReads &+= 1 } else { tally.count.remoteWrites &+= 1 }
@@ -110,6 +109,7 @@ extension ServerConnection: RemoteMemory {
 
   /// Does what is kept, from inside of the function, so that the client gets its replies.
   private func answerDeferred() {
+    slot.holdInterrupts()
     clientWaits = true
     while !deferred.isEmpty, failure == nil { handleDeferred() }
     clientWaits = false
@@ -120,7 +120,7 @@ extension ServerConnection: RemoteMemory {
       guard channel.flush() else { return give(up: "its socket is closed") }
       if channel.queuedByteCount == 0 { return true }
       guard channel.wait(writable: true, nanoseconds: (deadline - server.loop.clock).nanoseconds) else {
-        return give(up: "it took no command within 5 s")
+        return give(up: "it took no command within \(server.patience)")
       }
     }
   }
@@ -141,7 +141,7 @@ extension ServerConnection: RemoteMemory {
     case .nothing:
       if channel.wait(nanoseconds: (deadline - server.loop.clock).nanoseconds) { return true }
       // A signal may have ended the wait before its time.
-      return server.loop.clock < deadline || give(up: "it did not answer a DMA access within 5 s")
+      return server.loop.clock < deadline || give(up: "it did not answer a DMA access within \(server.patience)")
     }
   }
 
@@ -165,5 +165,6 @@ extension ServerConnection: RemoteMemory {
     slot.dma.flush()
     slot.dma.dropCopies()
     remoteDeadline = nil
+    slot.releaseInterrupts()
   }
 }

@@ -41,7 +41,7 @@ final class ServerConnection {
   /// The descriptors of the message that is handled, if it was deferred.
   private var carried: [Int32]?
   var nextIdentifier: UInt16 = 0
-  /// Until when the client has to have answered; nil while nothing was asked.
+  /// Until when the client has to have answered; nil while nothing was asked. ``endRemoteWork()`` is scheduled if it is not.
   var remoteDeadline: Instant?
   private var remoteEnd: DeferredWork!
   /// The client waits for a reply: QEMU, whose processor then holds its big lock, answers no command meanwhile.
@@ -171,14 +171,24 @@ final class ServerConnection {
 
   /// Between two messages: the function is not at work.
   private func finishWork() {
-    if slot.dma.hasCopies { endRemoteWork() }
+    if slot.dma.hasCopies || slot.holdsInterrupts { endRemoteWork() }
     if !retired.isEmpty { retired = [] }
     if wasDenied {
       wasDenied = false
       // The model takes this for memory that came back, which it is.
       function.configurationWritten(offset: PCIRegister.command, size: 2)
-      if slot.dma.hasCopies { endRemoteWork() }
+      if slot.dma.hasCopies || slot.holdsInterrupts { endRemoteWork() }
     }
+  }
+
+  /// The function asks the client for memory: until when there has to be an answer. The end of the work is sure to come,
+  /// also if nothing but refusals comes of it.
+  func beginRemoteWork() -> Instant {
+    if let remoteDeadline { return remoteDeadline }
+    let deadline = server.loop.clock + server.patience
+    remoteDeadline = deadline
+    remoteEnd.schedule()
+    return deadline
   }
 
   /// True if there may be descriptors for the message that is handled.

@@ -26,7 +26,12 @@ public final class VfioUserServer {
   let loop: EpollLoop
   let tap: EventTap
   let rom: ExpansionROM?
+  /// The longest that a client is waited for when the function wants memory that the client does not share.
+  let patience: TimeSpan
+  /// How long nobody is accepted after the system had no descriptor left.
+  private static let pause = TimeSpan.milliseconds(250)
   private var listener: DescriptorWatch?
+  private var resumption: LoopTimer?
   private let identity: (device: UInt64, inode: UInt64)?
   private var connection: ServerConnection?
   let tally = ServerTally()
@@ -38,11 +43,13 @@ public final class VfioUserServer {
   ///     has not settled it in a machine's memory before.
   ///   - address: how events name the function.
   ///   - expansionROM: the function must have an expansion ROM register of this size, or not be settled yet.
+  ///   - patience: the longest that the loop stands still for a client that does not share its memory.
   /// - Throws: ``VfioUserError`` if another server listens at `path`, something else than a socket is there, or the ROM does
   ///   not fit.
   public init(
     _ function: any PCIFunction, on loop: EpollLoop, tap: EventTap, path: String, name: String,
-    address: PCIAddress = PCIAddress(bus: 0, device: 0, function: 0), expansionROM: ExpansionROM? = nil
+    address: PCIAddress = PCIAddress(bus: 0, device: 0, function: 0), expansionROM: ExpansionROM? = nil,
+    patience: TimeSpan = .seconds(5)
   ) throws(VfioUserError) {
     let configuration = function.configuration
     if let expansionROM { try Self.fit(expansionROM, into: configuration) }
@@ -54,6 +61,7 @@ public final class VfioUserServer {
     self.path = path
     self.name = name
     rom = expansionROM
+    self.patience = patience
     if !configuration.isSettled { configuration.settle() }
     slot = VfioUserSlot(configuration, at: address, on: loop, tap: tap, name: name)
     do throws(LoopError) {
@@ -65,6 +73,7 @@ public final class VfioUserServer {
       unlink(path)
       throw .loop(error.description)
     }
+    resumption = LoopTimer(on: loop) { [weak self] in self?.listen() }
     let before = configuration.decodeChanged
     configuration.decodeChanged = { [weak slot] in
       before?()
@@ -105,6 +114,7 @@ public final class VfioUserServer {
   public func close() {
     if let watch = listener {
       listener = nil
+      resumption?.cancel()
       watch.cancel()
       Glibc.close(watch.descriptor)
       // Another server may have taken the place.
@@ -117,8 +127,11 @@ public final class VfioUserServer {
   private func accept() {
     guard connection == nil, let watch = listener else { return }
     let descriptor = Glibc.accept(watch.descriptor, nil, nil)
-    // The client may have gone again; without descriptors left, it waits.
-    guard descriptor >= 0 else { return }
+    guard descriptor >= 0 else {
+      // The client may have gone again.
+      if errno != EAGAIN, errno != EINTR, errno != ECONNABORTED { pauseListening(watch, errno) }
+      return
+    }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     do throws(LoopError) {
@@ -133,13 +146,25 @@ public final class VfioUserServer {
     onConnectionChange?(true)
   }
 
+  /// Without descriptors the client that waits would wake the loop for ever.
+  private func pauseListening(_ watch: DescriptorWatch, _ code: Int32) {
+    try? watch.setInterest([])
+    resumption?.arm(at: loop.now + Self.pause)
+    note("a client has to wait: \(String(cString: strerror(code)))")
+  }
+
+  private func listen() {
+    guard connection == nil, let listener else { return }
+    try? listener.setInterest(.readable)
+  }
+
   /// The client is gone, and nothing of it is left.
   func connectionEnded(_ reason: String?) {
     guard connection != nil else { return }
     connection = nil
     tally.count.disconnections &+= 1
     note(reason.map { "client gone: \($0)" } ?? "client gone")
-    if let listener { try? listener.setInterest(.readable) }
+    listen()
     onConnectionChange?(false)
   }
 

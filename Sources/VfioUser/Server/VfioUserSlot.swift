@@ -21,6 +21,8 @@ public final class VfioUserSlot: FunctionSlot {
   private var trigger: Int32 = -1
   /// Fired, or masked by the client, and not unmasked since.
   private var isMasked = false
+  /// What an interrupt would tell of cannot be written to the client's memory at present.
+  private(set) var holdsInterrupts = false
   /// An eventfd by which the client (or KVM) unmasks.
   private var resample: DescriptorWatch?
   private var count = VfioUserInterruptCounters()
@@ -65,11 +67,21 @@ public final class VfioUserSlot: FunctionSlot {
   }
 
   private func fireIfDue() {
-    guard pin.isDriving, !isMasked, trigger >= 0 else { return }
+    guard pin.isDriving, !isMasked, trigger >= 0, !holdsInterrupts else { return }
     isMasked = true
     // What the interrupt tells of comes before it.
     if dma.hasCopies { dma.flush() }
     signal()
+  }
+
+  /// Interrupts wait from here on.
+  func holdInterrupts() { holdsInterrupts = true }
+
+  /// Fires what has waited, if it is still due.
+  func releaseInterrupts() {
+    guard holdsInterrupts else { return }
+    holdsInterrupts = false
+    fireIfDue()
   }
 
   private func signal() {
@@ -146,6 +158,7 @@ public final class VfioUserSlot: FunctionSlot {
   func disconnect() {
     dropTrigger()
     dropResample()
+    holdsInterrupts = false
   }
 }
 

@@ -133,6 +133,9 @@ final class MessageChannel {
     return .message(header, body: body)
   }
 
+  /// True if bytes are there that ``next()`` has not given yet, be it only a part of a message.
+  var hasInput: Bool { end > start }
+
   @inline(__always) private func consume(_ count: Int) {
     start &+= count
     position &+= UInt64(truncatingIfNeeded: count)

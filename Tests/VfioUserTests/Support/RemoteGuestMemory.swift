@@ -34,6 +34,21 @@ final class RemoteGuestMemory: Sendable {
     return state.withLock { Array($0.bytes[start..<start + count]) }
   }
 
+  /// Does what a DMA_READ or DMA_WRITE of the server says, and returns the answer.
+  func answer(_ header: VfioUserHeader, _ body: [UInt8]) -> [UInt8] {
+    let access: DMAAccess = loaded(body)
+    var reply = bytes(access)
+    if header.command == VfioUserCommand.readDMA.rawValue {
+      reply += get(access.address, Int(access.count))
+    } else {
+      put(Array(body[16...]), at: access.address)
+      state.withLock { $0.writtenBytes += Int(access.count) }
+    }
+    return bytes(
+      VfioUserHeader(
+        identifier: header.identifier, command: header.command, bodyByteCount: reply.count, flags: .reply)) + reply
+  }
+
   /// Answers the server from now on in place of `client`, which stops listening.
   func serve(_ client: ScriptedClient) -> Session {
     try? client.listen(false)
@@ -87,18 +102,7 @@ final class RemoteGuestMemory: Sendable {
     }
 
     private func answer(_ header: VfioUserHeader, _ body: [UInt8]) {
-      let access: DMAAccess = loaded(body)
-      var reply = bytes(access)
-      if header.command == VfioUserCommand.readDMA.rawValue {
-        reply += memory.get(access.address, Int(access.count))
-      } else {
-        memory.put(Array(body[16...]), at: access.address)
-        memory.state.withLock { $0.writtenBytes += Int(access.count) }
-      }
-      let message =
-        bytes(
-          VfioUserHeader(
-            identifier: header.identifier, command: header.command, bodyByteCount: reply.count, flags: .reply)) + reply
+      let message = memory.answer(header, body)
       _ = clinux_send(socket, message, Int64(message.count), nil, 0)
     }
   }

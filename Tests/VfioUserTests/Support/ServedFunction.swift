@@ -13,13 +13,16 @@ final class ServedFunction<Function: PCIFunction> {
   let server: VfioUserServer
   private var waiters: [Waiter] = []
 
-  init(rom: ExpansionROM? = nil, _ make: (EpollLoop, EventTap) throws -> Function) throws {
+  init(
+    rom: ExpansionROM? = nil, patience: TimeSpan = .seconds(5), _ make: (EpollLoop, EventTap) throws -> Function
+  ) throws {
     folder = try TemporaryFolder()
     loop = try EpollLoop(seed: 1)
     tap = EventTap(on: loop)
     function = try make(loop, tap)
     server = try VfioUserServer(
-      function, on: loop, tap: tap, path: folder.file("s"), name: "nic", expansionROM: rom)
+      function, on: loop, tap: tap, path: folder.file("s"), name: "nic", expansionROM: rom,
+      patience: patience)
     server.onConnectionChange = { [weak self] _ in
       for waiter in self?.waiters ?? [] { waiter.wake() }
     }
@@ -29,8 +32,10 @@ final class ServedFunction<Function: PCIFunction> {
   var counters: VfioUserServerCounters { server.counters }
   func refusals(_ refusal: VfioUserRefusal) -> UInt64 { counters.refusals[refusal] }
 
-  /// Runs `body` on the loop, with the server.
-  func run(_ body: @escaping () async throws -> Void) throws { try loop.run(body) }
+  /// Runs `body` on the loop, with the server; what waits in vain in it fails after 30 s.
+  func run(_ body: @escaping () async throws -> Void) throws {
+    try loop.run { [loop] in try await loop.withTimeLimit(.seconds(30), body) }
+  }
 
   func connect() throws -> ScriptedClient { try ScriptedClient(on: loop, path: path) }
 
@@ -53,8 +58,10 @@ final class ServedFunction<Function: PCIFunction> {
 }
 
 extension ServedFunction where Function == ProbeFunction {
-  convenience init(pin: UInt8 = 1, rom: ExpansionROM? = nil) throws {
-    try self.init(rom: rom) { _, _ in ProbeFunction(pin: pin) }
+  convenience init(
+    pin: UInt8 = 1, rom: ExpansionROM? = nil, patience: TimeSpan = .seconds(5)
+  ) throws {
+    try self.init(rom: rom, patience: patience) { _, _ in ProbeFunction(pin: pin) }
   }
 }
 
