@@ -21,15 +21,24 @@ struct RunningProgram {
     var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
     defer { for text in argv { free(text) } }
     var pidfd: Int32 = -1
-    let pid = path.withCString { path in
-      argv.withUnsafeMutableBufferPointer { argv in
-        descriptors.withUnsafeBufferPointer { descriptors in
-          var program = clinux_program(
-            path: path, arguments: argv.baseAddress, descriptors: descriptors.baseAddress,
-            descriptor_count: Int32(descriptors.count), own_group: ownGroup, death_signal: deathSignal)
-          return clinux_spawn(&program, &pidfd)
+    func spawn() -> pid_t {
+      path.withCString { path in
+        argv.withUnsafeMutableBufferPointer { argv in
+          descriptors.withUnsafeBufferPointer { descriptors in
+            var program = clinux_program(
+              path: path, arguments: argv.baseAddress, descriptors: descriptors.baseAddress,
+              descriptor_count: Int32(descriptors.count), own_group: ownGroup, death_signal: deathSignal)
+            return clinux_spawn(&program, &pidfd)
+          }
         }
       }
+    }
+    var pid = spawn()
+    // A program that was written a moment ago may still be open for writing in a child of another thread, until that child
+    // becomes its own program.
+    for _ in 0..<100 where pid <= 0 && errno == ETXTBSY {
+      usleep(1000)
+      pid = spawn()
     }
     guard pid > 0 else { throw .system("start", path) }
     self.pid = pid
