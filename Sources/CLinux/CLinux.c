@@ -64,6 +64,31 @@ int64_t clinux_send(int socket, const void *bytes, int64_t count, const int *des
   return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static _Thread_local int broken_pipes;
+static pthread_once_t broken_pipes_once = PTHREAD_ONCE_INIT;
+
+/// The signal comes to the thread that wrote.
+static void handle_broken_pipe(int number) {
+  if (broken_pipes > 0) return;
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  sigaction(number, &action, NULL);
+  raise(number);
+}
+
+static void catch_broken_pipes(void) {
+  struct sigaction before;
+  struct sigaction action = {.sa_handler = handle_broken_pipe, .sa_flags = SA_RESTART};
+  // A program that ignores the signal, or has a handler, keeps that.
+  if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &action, NULL);
+}
+
+void clinux_broken_pipes_begin(void) {
+  pthread_once(&broken_pipes_once, catch_broken_pipes);
+  broken_pipes++;
+}
+
+void clinux_broken_pipes_end(void) { broken_pipes--; }
+
 enum { most_guards = 16384, page = 4096 };
 
 /// A free entry has no start; an entry that is being made has one that no address equals.

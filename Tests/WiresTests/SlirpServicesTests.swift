@@ -174,6 +174,23 @@ enum LoopbackClient {
       })
   }
 
+  @Test("a write of libslirp to a connection that its peer has reset does not end the process")
+  func brokenPipe() throws {
+    for _ in 1...5 {
+      let bench = try SlirpBench()
+      let connection = try SlirpConnection(bench)
+      connection.reset()
+      // The guest has not heard of the reset: libslirp learns of it with the first write, and breaks at the second.
+      connection.send([UInt8](repeating: 1, count: 1000))
+      connection.send([UInt8](repeating: 2, count: 1000))
+      let port = bench.port
+      #expect(
+        try bench.run {
+          port.frames.contains { SeenSegment($0, to: connection.local).map { $0.flags & 5 != 0 } ?? false }
+        })
+    }
+  }
+
   @Test("closing the wire ends its connections and takes the carrier, and later frames are gone quietly")
   func closing() throws {
     let bench = try SlirpBench()

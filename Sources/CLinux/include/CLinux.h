@@ -31,4 +31,9 @@ int clinux_guard_begin(void *start, int64_t length);
 
 /// Ends a guard, before the memory is unmapped. Returns how many pages had to be replaced.
 int clinux_guard_end(int guard);
+
+/// From here to clinux_broken_pipes_end on this thread, a write to a socket whose peer has gone fails with EPIPE and does not end
+/// the process: for code that writes without MSG_NOSIGNAL. Everywhere else SIGPIPE does what it did before. Nests.
+void clinux_broken_pipes_begin(void);
+void clinux_broken_pipes_end(void);
 #endif

@@ -1,3 +1,4 @@
+import CLinux
 import CSlirp
 import EventLoop
 import Events
@@ -7,7 +8,7 @@ import Memory
 /// One instance of libslirp on a loop: frames in, frames out, and its sockets and timers.
 ///
 /// libslirp is not entered twice: its callbacks only note or queue things, and frames that are sent from inside a
-/// delivery wait. All later work is done by one piece of deferred work, ``service()``.
+/// delivery wait, as short ones always do. All later work is done by one piece of deferred work, ``service()``.
 final class SlirpNetwork {
   weak var port: (any WirePort)?
   var tap: EventTap?
@@ -46,6 +47,10 @@ final class SlirpNetwork {
   private static let noTimeout: UInt32 = 1000
   /// After so long without a frame or a ready socket no retransmission can be due, and the slow timer rests.
   private static let quiet = TimeSpan.seconds(75)
+
+  /// Bytes up to which a frame of the port is kept for ``service()`` rather than given to libslirp at once: an
+  /// acknowledgement calls forth many frames of data, which then go to the port without a copy.
+  private static let shortFrame = 128
 
   /// The functions of libslirp.
   let library: SlirpLibrary
@@ -107,7 +112,7 @@ final class SlirpNetwork {
       refuse(fault, frame.byteCount)
       return true
     }
-    if isInside || !incoming.isEmpty {
+    if isInside || !incoming.isEmpty || frame.byteCount <= Self.shortFrame {
       guard incoming.append(frame) else {
         senderWaits = true
         return false
@@ -116,7 +121,7 @@ final class SlirpNetwork {
       work.schedule()
       return true
     }
-    input(frame)
+    input(frame, mayDeliver: false)
     return true
   }
 
@@ -133,8 +138,8 @@ final class SlirpNetwork {
     }
   }
 
-  /// Gives a checked frame to libslirp.
-  private func input(_ frame: RawSpan) {
+  /// Gives a checked frame to libslirp. `mayDeliver`: what it sends meanwhile may go to the port straight away.
+  private func input(_ frame: RawSpan, mayDeliver: Bool) {
     if frame.octet(12) == 8, frame.octet(13) == 0, !fragments.admits(frame, now: loop.now) {
       refuse(.fragment, frame.byteCount)
       return
@@ -145,13 +150,13 @@ final class SlirpNetwork {
     count.sent &+= 1
     count.sentBytes &+= UInt64(frame.byteCount)
     lastActivity = loop.now
-    isInside = true
-    frame.withUnsafeBytes { bytes in
-      library.input(slirp, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int32(bytes.count))
-    }
-    isInside = false
     needsListing = true
     work.schedule()
+    enter(mayDeliver: mayDeliver) {
+      frame.withUnsafeBytes { bytes in
+        library.input(slirp, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self), Int32(bytes.count))
+      }
+    }
   }
 
   // MARK: From libslirp
@@ -199,10 +204,8 @@ final class SlirpNetwork {
   private func service() {
     guard slirp != nil else { return }
     deliver()
-    while let frame = incoming.first {
-      input(frame.bytes)
-      incoming.removeFirst()
-    }
+    acceptIncoming()
+    guard slirp != nil else { return }
     if needsKick { runTimers(mayDeliver: true) }
     guard slirp != nil else { return }
     if descriptors.hasReady {
@@ -218,6 +221,19 @@ final class SlirpNetwork {
       senderWaits = false
       port?.wireIsReady()
     }
+  }
+
+  /// Gives libslirp what waited for it. The answers of the port to what comes of it are for the next run.
+  private func acceptIncoming() {
+    var budget = incoming.count
+    while budget > 0, let frame = incoming.first {
+      input(frame.bytes, mayDeliver: true)
+      // The port may have closed the wire.
+      guard !incoming.isEmpty else { return }
+      incoming.removeFirst()
+      budget -= 1
+    }
+    if !incoming.isEmpty { work.schedule() }
   }
 
   private func deliver() {
@@ -277,7 +293,10 @@ final class SlirpNetwork {
   private func enter(mayDeliver: Bool, _ body: () -> Void) {
     isInside = true
     self.mayDeliver = mayDeliver
+    // libslirp writes to sockets that a peer may have reset.
+    clinux_broken_pipes_begin()
     body()
+    clinux_broken_pipes_end()
     self.mayDeliver = false
     isInside = false
     if closesLater { close() }
