@@ -112,7 +112,6 @@ struct MalformedFrame: Sendable, CustomTestStringConvertible {
     bench.port.send(SlirpBench.ipv4(1, Array(echo[0..<24]), identification: 9, fragment: 0x2000))
     bench.port.send(SlirpBench.ipv4(1, Array(echo[16..<32]), identification: 9, fragment: 0x2002))
     bench.port.send(SlirpBench.ipv4(1, Array(echo[0..<24]), identification: 9, fragment: 0x2000))
-    #expect(bench.wire.counters.refused.fragment == 2)
     let reply = try bench.ask(SlirpBench.ipv4(1, Array(echo[24...]), identification: 9, fragment: 0x0003)) {
       $0[13] == 0 && $0[23] == 1
     }

@@ -2,42 +2,53 @@ import CSlirp
 import EventLoop
 import Glibc
 
-private func network(_ opaque: UnsafeMutableRawPointer?) -> SlirpNetwork {
-  Unmanaged<SlirpNetwork>.fromOpaque(opaque!).takeUnretainedValue()
+/// Calls `body` with the network behind `opaque`, without counting a reference: its owner is on the call stack.
+@inline(__always) private func withNetwork<T>(
+  _ opaque: UnsafeMutableRawPointer?, _ body: (SlirpNetwork) -> T
+) -> T {
+  Unmanaged<SlirpNetwork>.fromOpaque(opaque!)._withUnsafeGuaranteedRef(body)
 }
 
 /// libslirp's view of a ``SlirpNetwork``: C functions with the network as their opaque argument.
 extension SlirpNetwork {
   static let addCallback: SlirpAddPollCb = { descriptor, events, opaque in
-    let network = network(opaque)
-    return network.descriptors.add(descriptor, network.wantedNow(events))
+    withNetwork(opaque) { $0.descriptors.add(descriptor, $0.wantedNow(events)) }
   }
 
-  static let eventsCallback: SlirpGetREventsCb = { index, opaque in network(opaque).descriptors.events(at: index) }
+  static let eventsCallback: SlirpGetREventsCb = { index, opaque in
+    withNetwork(opaque) { $0.descriptors.events(at: index) }
+  }
 
   /// The callbacks, in memory of their own: libslirp keeps the pointer.
   static func makeCallbacks() -> UnsafeMutablePointer<SlirpCb> {
     var callbacks = SlirpCb()
     callbacks.send_packet = { bytes, length, opaque in
       guard let bytes, length > 0 else { return 0 }
-      network(opaque).output(RawSpan(_unsafeStart: bytes, byteCount: length))
+      withNetwork(opaque) { $0.output(RawSpan(_unsafeStart: bytes, byteCount: length)) }
       return length
     }
     callbacks.guest_error = { message, opaque in
-      network(opaque).complain(message.map { String(cString: $0) } ?? "guest error")
+      let message = message.map { String(cString: $0) } ?? "guest error"
+      withNetwork(opaque) { $0.complain(message) }
     }
-    callbacks.clock_get_ns = { network($0).clock }
-    callbacks.timer_new_opaque = { id, argument, opaque in network(opaque).makeTimer(id, argument) }
+    callbacks.clock_get_ns = { opaque in withNetwork(opaque) { $0.clock } }
+    callbacks.timer_new_opaque = { id, argument, opaque in
+      withNetwork(opaque) { $0.makeTimer(id, argument) }
+    }
     callbacks.timer_free = { timer, opaque in
-      if let timer { network(opaque).timers[timer] = nil }
+      if let timer { withNetwork(opaque) { $0.timers[timer] = nil } }
     }
     callbacks.timer_mod = { timer, milliseconds, opaque in
-      if let timer { network(opaque).arm(timer, milliseconds) }
+      if let timer { withNetwork(opaque) { $0.arm(timer, milliseconds) } }
     }
     // A new descriptor may have the number of an old one.
-    callbacks.register_poll_fd = { descriptor, opaque in network(opaque).descriptors.forget(descriptor) }
-    callbacks.unregister_poll_fd = { descriptor, opaque in network(opaque).descriptors.forget(descriptor) }
-    callbacks.notify = { network($0).notify() }
+    callbacks.register_poll_fd = { descriptor, opaque in
+      withNetwork(opaque) { $0.descriptors.forget(descriptor) }
+    }
+    callbacks.unregister_poll_fd = { descriptor, opaque in
+      withNetwork(opaque) { $0.descriptors.forget(descriptor) }
+    }
+    callbacks.notify = { opaque in withNetwork(opaque) { $0.notify() } }
     callbacks.init_completed = { _, _ in }
     let memory = UnsafeMutablePointer<SlirpCb>.allocate(capacity: 1)
     memory.initialize(to: callbacks)

@@ -14,7 +14,7 @@ public struct SlirpCounters: Sendable, Equatable {
   public var refusedByPort: UInt64 = 0
   /// Times the sockets were no longer read because frames waited for the port.
   public var pauses: UInt64 = 0
-  /// Frames sent from inside a delivery, which had to wait for their turn.
+  /// Frames of the port that waited for their turn: short ones, and those sent from inside a delivery.
   public var nested: UInt64 = 0
   /// Frames of the port that were kept from libslirp.
   public var refused = SlirpRefusals()
