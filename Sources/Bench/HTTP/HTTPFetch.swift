@@ -211,7 +211,11 @@ public final class HTTPFetch {
       if count == 0 {
         try reader.endOfStream()
       } else {
-        try reader.consume(ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+        let body = reader.takeBody(count)
+        if body > 0 { try keep(UnsafeRawBufferPointer(rebasing: buffer[..<body]), response, in: sink) }
+        if body < count && !reader.isComplete {
+          try reader.consume(ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: buffer[body..<count])))
+        }
       }
       while let part = reader.next() { try take(part, &response, &state, into: sink, options: options) }
       if count == 0 { break }
@@ -247,15 +251,22 @@ public final class HTTPFetch {
       response.length = head.headers["Content-Length"].first.flatMap { Int64($0) }
       try position(sink, for: head, &response, &state, options)
     case .body(let bytes):
-      guard let head = response.head, (200...299).contains(head.status.code) else { return }
       // withUnsafeReadableBytes does not carry typed errors through; the result does.
       let written = bytes.withUnsafeReadableBytes { bytes -> Result<Void, FetchError> in
-        do throws(FetchError) { return .success(try sink.write(bytes)) } catch { return .failure(error) }
+        do throws(FetchError) { return .success(try keep(bytes, response, in: sink)) } catch { return .failure(error) }
       }
       try written.get()
-      onProgress?(sink.offset, response.length.map { sink.offset - min(sink.offset, $0) + $0 })
     case .end: break
     }
+  }
+
+  /// Bytes of the body; that of a failure is not kept.
+  private func keep(
+    _ bytes: UnsafeRawBufferPointer, _ response: Response, in sink: FetchSink
+  ) throws(FetchError) {
+    guard let head = response.head, (200...299).contains(head.status.code) else { return }
+    try sink.write(bytes)
+    onProgress?(sink.offset, response.length.map { sink.offset - min(sink.offset, $0) + $0 })
   }
 
   /// Puts the sink where the body of this response belongs.

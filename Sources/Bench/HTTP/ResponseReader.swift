@@ -7,11 +7,15 @@ final class ResponseReader {
   private let channel: EmbeddedChannel
   private var parts: [HTTPClientResponsePart] = []
   private var nextPart = 0
+  private let method: HTTPMethod
+  /// Bytes of the body that are still to come, if nothing but their number ends it.
+  private var rest: Int64 = 0
   private(set) var isComplete = false
 
   /// A reader for the response to one request; `method` decides whether a body follows (HEAD has none).
   init(method: HTTPMethod) throws(FetchError) {
     channel = EmbeddedChannel()
+    self.method = method
     do {
       // The decoder pairs responses with the requests that pass through it, to know which have no body.
       let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)
@@ -25,16 +29,12 @@ final class ResponseReader {
     }
   }
 
-  /// Takes received bytes; an empty buffer means nothing.
+  /// Takes received bytes; an empty buffer means nothing. What follows a complete response does not matter.
   func consume(_ bytes: ByteBuffer) throws(FetchError) {
-    do {
-      try channel.writeInbound(bytes)
-      try drain()
-    } catch let error as FetchError {
-      throw error
-    } catch {
-      throw .malformedResponse(Self.reason(error))
-    }
+    var failure: (any Error)?
+    do { try channel.writeInbound(bytes) } catch { failure = error }
+    do { try drain() } catch { failure = failure ?? error }
+    if let failure, !isComplete { throw .malformedResponse(Self.reason(failure)) }
   }
 
   /// The connection ended: completes a body that is delimited by that.
@@ -49,11 +49,34 @@ final class ResponseReader {
     }
   }
 
+  /// How many of the next `count` received bytes are body as they stand, and need not be consumed: in the middle of a
+  /// body that ends by Content-Length alone (RFC 9112 6.3) there is nothing to parse.
+  func takeBody(_ count: Int) -> Int {
+    guard rest > 0 else { return 0 }
+    let taken = min(Int64(count), rest)
+    rest -= taken
+    isComplete = rest == 0
+    return Int(taken)
+  }
+
   private func drain() throws {
     while let part = try channel.readInbound(as: HTTPClientResponsePart.self) {
-      if case .end = part { isComplete = true }
+      switch part {
+      case .head(let head): rest = bodyLength(head)
+      case .body(let bytes): rest -= min(rest, Int64(bytes.readableBytes))
+      case .end: isComplete = true
+      }
       parts.append(part)
     }
+  }
+
+  /// The length of a body that is delimited by it; 0 if there is no body, or another end of it.
+  private func bodyLength(_ head: HTTPResponseHead) -> Int64 {
+    guard method != .HEAD, head.status.mayHaveResponseBody, !head.headers.contains(name: "Transfer-Encoding") else {
+      return 0
+    }
+    let lengths = head.headers["Content-Length"]
+    return lengths.count == 1 ? max(0, Int64(lengths[0]) ?? 0) : 0
   }
 
   /// The next part, if one is complete.

@@ -54,6 +54,24 @@ extension RealThings {
       #expect(try await WorkbenchProgram.succeed(["fetch", service.url(), "-O", "-"]).output == "hello")
     }
 
+    @Test(
+      "what follows a body of known length is no part of it, wherever the pieces are cut", arguments: [1, 3, 4, 7, 64])
+    func bytesBehindTheBody(piece: Int) async throws {
+      let service = try LoopbackService { connection in
+        _ = connection.readHead()
+        let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789HTTP/1.1 and more".utf8)
+        var sent = answer.count - 30
+        connection.write(Array(answer[..<sent]))
+        while sent < answer.count {
+          connection.write(Array(answer[sent..<min(sent + piece, answer.count)]))
+          sent += piece
+        }
+        connection.waitForClose()
+      }
+      defer { service.stop() }
+      #expect(try await WorkbenchProgram.succeed(["fetch", service.url(), "-O", "-"]).output == "0123456789")
+    }
+
     @Test("-O - writes the body and nothing else to standard output")
     func standardOutput() async throws {
       let content = OriginContent(byteCount: 300_000)
