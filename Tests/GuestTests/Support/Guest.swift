@@ -54,6 +54,8 @@ final class Guest {
   var console: String { folder.tail("console") }
 
   var isRunning: Bool { process.isRunning }
+  /// The end of what QEMU said.
+  var errors: String { process.errors }
 
   /// A command that runs.
   struct Running {

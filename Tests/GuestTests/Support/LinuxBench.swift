@@ -23,6 +23,13 @@ final class LinuxBench {
     guest = try Guest(devices: device?.arguments ?? cabling.ownArguments)
   }
 
+  /// A new server on the sockets of the one that was killed, and another guest on it.
+  func replaceDevice() throws {
+    guest.kill()
+    try device?.restart()
+    guest = try Guest(devices: device?.arguments ?? cabling.ownArguments)
+  }
+
   /// Ends guest and device.
   func close() {
     guest.kill()
