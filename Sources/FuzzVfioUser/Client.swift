@@ -34,6 +34,8 @@ final class Client {
   private var script: Script
   private var descriptor: Int32 = -1
   private var identifier: UInt16 = 0
+  /// Identifier of the server's last DMA access; it counts them for each connection.
+  private var lastAccess: UInt16 = 0
   /// At least as many messages as the server can have found in what was sent.
   private(set) var sentHeaders: UInt64 = 0
 
@@ -78,6 +80,7 @@ final class Client {
       }
     }
     require(result == 0, "connect: \(errno)")
+    lastAccess = 0
   }
 
   func leave() {
@@ -100,7 +103,21 @@ final class Client {
       guard length > 0 else { break }
       all += chunk[..<length]
     }
+    noteAccesses(in: all)
     return all
+  }
+
+  private func noteAccesses(in messages: [UInt8]) {
+    var rest = messages[...]
+    while rest.count >= VfioUserHeader.byteCount {
+      let start = rest.startIndex
+      let command = VfioUserCommand(rawValue: UInt16(rest[start + 2]) | UInt16(rest[start + 3]) << 8)
+      let size = (0..<4).reduce(0) { $0 | Int(rest[start + 4 + $1]) << (8 * $1) }
+      if command == .readDMA || command == .writeDMA, rest[start + 8] & 15 == 0 {
+        lastAccess = UInt16(rest[start]) | UInt16(rest[start + 1]) << 8
+      }
+      rest = rest.dropFirst(max(size, VfioUserHeader.byteCount))
+    }
   }
 
   private func ask(_ command: VfioUserCommand, _ body: [UInt8]) async -> [UInt8] {
@@ -175,7 +192,12 @@ final class Client {
     case 22: post(.writeRegions, records())
     case 23: post(.writeRegion, access(VfioUserIndex.configuration, 4, 2) + [UInt8(script.byte() | 6), 0])
     case 24: transmit()
-    case 25: post(VfioUserCommand(rawValue: UInt16(script.byte() % 18) + 1) ?? .reset, octets(Int(script.byte())))
+    case 25, 26:
+      // Memory of the client's own, and a device that works with it.
+      if how & 32 == 0 { post(.mapDMA, mapping()) }
+      transmit()
+      answerAccesses()
+    case 27: post(VfioUserCommand(rawValue: UInt16(script.byte() % 18) + 1) ?? .reset, octets(Int(script.byte())))
     default: post(.writeRegion, register())
     }
     if script.byte() & 3 != 0 { await turn.take() }
@@ -242,6 +264,23 @@ final class Client {
 
   private func register() -> [UInt8] {
     access(0, UInt64(script.half() & 0x7FFF) << 2, 4) + bytes(script.word())
+  }
+
+  /// Answers to DMA accesses that the server has not made yet: it finds them behind the doorbell that makes it ask.
+  private func answerAccesses() {
+    let filling = octets(16)
+    for number in 1...(1 + UInt16(script.byte() & 15)) {
+      let how = script.byte()
+      let identifier = how & 0xE0 == 0xE0 ? script.half() : lastAccess &+ number
+      let command: VfioUserCommand = how & 1 == 0 ? .readDMA : .writeDMA
+      let count = how & 8 == 0 ? 16 << Int(how >> 1 & 3) : Int(script.half() & 0x1FFF)
+      let body = access(0, 0, UInt32(count)) + (0..<(how & 1 == 0 ? count : 0)).map { filling[$0 & 15] }
+      var reply = message(command.rawValue, body, flags: how & 0x30 == 0x30 ? 0x21 : 1)
+      reply.replaceSubrange(0..<2, with: bytes(identifier))
+      send(reply)
+      // A command in between wants its answer first.
+      if how & 0x50 == 0x50 { post(.writeRegion, register()) }
+    }
   }
 
   /// A ring at bus address 0 of whatever memory is mapped there, and its doorbell.

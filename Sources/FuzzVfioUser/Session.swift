@@ -48,7 +48,7 @@ enum Session {
       .i82540EM, address: MACAddress("52:54:00:12:34:56")!, loop: loop, tap: tap,
       registers: MemoryWindow(registers, count: Intel8254xBAR.memoryByteCount), name: "nic", options: options)
     model.plug(into: Sink())
-    let server = try VfioUserServer(model, on: loop, tap: tap, path: path, name: "nic")
+    let server = try VfioUserServer(model, on: loop, tap: tap, path: path, name: "nic", patience: .milliseconds(1))
     defer { server.close() }
 
     let turn = Turn(loop)
