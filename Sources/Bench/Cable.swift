@@ -1,6 +1,7 @@
 import EventLoop
 import Events
 import Link
+import PacketCapture
 import Wires
 
 /// The cable of a NIC: where it ends, and what sits on it between NIC and end (nearest the end first): impairment, capture.
@@ -34,14 +35,16 @@ public final class Cable {
   public let wire: any Wire
   private let options: Options
   private let slirp: SlirpWire?
-  private let socket: (any SocketWire)?
+  /// The QEMU socket, if the cable ends there.
+  public let socket: (any SocketWire)?
   private let plug: LoopbackPlug?
   private let impairment: ImpairmentWire?
   private let capture: CaptureWire?
 
-  /// A cable for a NIC called `name` in captures, with datagrams of at most `mtu` bytes.
+  /// A cable for a NIC called `name` in captures, with datagrams of at most `mtu` bytes. `recorder`: where the frames are
+  /// captured together with those of other cables; its owner closes it.
   public convenience init(
-    _ options: Options, mtu: Int, name: String, on loop: EpollLoop, tap: EventTap
+    _ options: Options, mtu: Int, name: String, recorder: PcapngWriter? = nil, on loop: EpollLoop, tap: EventTap
   ) throws(BenchError) {
     switch options.end {
     case .slirp:
@@ -50,20 +53,21 @@ public final class Cable {
       let slirp: SlirpWire
       do throws(SlirpError) { slirp = try SlirpWire(on: loop, settings: settings) } catch { throw .slirp(error) }
       slirp.tap = tap
-      try self.init(options, to: slirp, name: name, on: loop, tap: tap)
+      try self.init(options, to: slirp, name: name, recorder: recorder, on: loop, tap: tap)
     case .loopback:
-      try self.init(options, to: LoopbackPlug(on: loop), name: name, on: loop, tap: tap)
+      try self.init(options, to: LoopbackPlug(on: loop), name: name, recorder: recorder, on: loop, tap: tap)
     case .socket(let address):
       let socket: any SocketWire
       do throws(SocketWireError) { socket = try address.open(on: loop) } catch { throw .socketWire(error) }
       socket.tap = tap
-      try self.init(options, to: socket, name: name, on: loop, tap: tap)
+      try self.init(options, to: socket, name: name, recorder: recorder, on: loop, tap: tap)
     }
   }
 
   /// A cable that ends in `end`, whatever the options say of it.
   public init(
-    _ options: Options, to end: any Wire, name: String, on loop: any EventLoop, tap: EventTap
+    _ options: Options, to end: any Wire, name: String, recorder: PcapngWriter? = nil, on loop: any EventLoop,
+    tap: EventTap
   ) throws(BenchError) {
     self.options = options
     slirp = end as? SlirpWire
@@ -78,17 +82,16 @@ public final class Cable {
     } else {
       impairment = nil
     }
-    if let path = options.capturePath {
-      do {
-        let middle = try CaptureWire(wire, on: loop, path: path, name: name)
-        capture = middle
-        wire = middle
-      } catch {
-        throw .capture(path: path, reason: String(describing: error))
+    do {
+      if let recorder {
+        capture = CaptureWire(wire, on: loop, writer: recorder, interface: try recorder.addInterface(name: name))
+      } else {
+        capture = try options.capturePath.map { try CaptureWire(wire, on: loop, path: $0, name: name) }
       }
-    } else {
-      capture = nil
+    } catch {
+      throw .capture(path: options.capturePath ?? name, reason: String(describing: error))
     }
+    if let capture { wire = capture }
     self.wire = wire
   }
 
@@ -104,17 +107,16 @@ public final class Cable {
   public func close() throws(BenchError) {
     slirp?.close()
     socket?.close()
-    do { try capture?.close() } catch {
-      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
-    }
+    guard let path = options.capturePath else { return }
+    do { try capture?.close() } catch { throw .capture(path: path, reason: String(describing: error)) }
   }
 
-  /// Adds what is on the cable to a report.
-  public func add(to report: inout PathReport) {
-    if let slirp { report.add("wire: slirp", slirp.counters) }
-    if let socket { report.add("wire: \(socket.address)", socket.counters) }
-    if let plug { report.add("wire: loopback", plug.counters) }
+  /// Adds what is on the cable to a report, under `name` where a report has several cables.
+  public func add(to report: inout PathReport, as name: String? = nil) {
+    if let slirp { report.add("wire: \(name ?? "slirp")", slirp.counters) }
+    if let socket { report.add("wire: \(name ?? "\(socket.address)")", socket.counters) }
+    if let plug { report.add("wire: \(name ?? "loopback")", plug.counters) }
     if let impairment { report.add("wire: impairment", impairment.counters) }
-    if let capture { report.add("wire: capture", capture.counters) }
+    if let capture { report.add(name.map { "capture: \($0)" } ?? "wire: capture", capture.counters) }
   }
 }

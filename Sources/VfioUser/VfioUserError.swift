@@ -4,8 +4,8 @@ import Glibc
 public enum VfioUserError: Error, Equatable, CustomStringConvertible {
   /// A system call on the socket failed.
   case socket(path: String, operation: String, code: Int32)
-  /// Unix socket addresses have 107 bytes.
-  case pathTooLong(String)
+  /// Unix socket addresses have 1 to 107 bytes.
+  case unusablePath(String)
   /// Another server listens there.
   case inUse(path: String)
   /// There is something at the path that is no socket, and stays.
@@ -23,7 +23,8 @@ public enum VfioUserError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .socket(let path, let operation, let code): "\(path): \(operation): \(Self.text(code))"
-    case .pathTooLong(let path): "\(path): a socket's path has at most 107 bytes; try one relative to a nearer folder"
+    case .unusablePath(""): "the socket's path is empty; name the file that it is to be"
+    case .unusablePath(let path): "\(path): a socket's path has at most 107 bytes; try one relative to a nearer folder"
     case .inUse(let path): "\(path): another program serves this socket; choose another path or end that program"
     case .notASocket(let path): "\(path): a file is there that is not a socket; it was not touched"
     case .badExpansionROM(let reason): "expansion ROM: \(reason)"

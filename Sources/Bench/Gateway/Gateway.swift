@@ -20,16 +20,11 @@ public final class Gateway {
   public let system: SystemCalls
   private let machine: Machine
   private let inner: GatewaySide
-  /// The guest's wire itself.
-  public let guestWire: any SocketWire
-  private let innerWire: any Wire
-  private let impairment: ImpairmentWire?
+  private let innerCable: Cable
   /// Nil without routing.
   private let outer: GatewaySide?
-  private let outerWire: (any Wire)?
-  private let slirp: SlirpWire?
-  private var captures: [CaptureWire] = []
-  private var captureWriter: PcapngWriter?
+  private let outerCable: Cable?
+  private let recorder: PcapngWriter?
   private var client: DHCPClient?
   private var router: IPv4Router?
   private var dhcp: DHCPServer?
@@ -67,56 +62,29 @@ public final class Gateway {
     try inner.probe(in: machine, for: stack, loop: loop, tap: tap, mtu: options.mtu)
     try outer?.probe(in: machine, for: stack, loop: loop, tap: tap, mtu: options.mtu)
 
-    do throws(SocketWireError) { guestWire = try options.wire.open(on: loop) } catch {
-      throw .badOption(name: "--wire \(options.wire)", reason: error.description)
+    do {
+      recorder = try options.capturePath.map { try PcapngWriter(CaptureSink(path: $0), application: "wirebench") }
+    } catch {
+      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
     }
-    guestWire.tap = tap
-    var wire: any Wire = guestWire
-    if let settings = options.impairment, !settings.isNone {
-      let middle = ImpairmentWire(wire, on: loop, settings: settings)
-      middle.tap = tap
-      impairment = middle
-      wire = middle
-    } else {
-      impairment = nil
-    }
-    var far: (any Wire)?
-    if options.routes {
-      var settings = options.slirp
-      settings.mtu = options.mtu
-      do throws(SlirpError) { slirp = try SlirpWire(on: loop, settings: settings) } catch { throw .slirp(error) }
-      slirp?.tap = tap
-      far = slirp
-    } else {
-      slirp = nil
-    }
-    if let path = options.capturePath {
-      do {
-        let writer = try PcapngWriter(CaptureSink(path: path), application: "wirebench")
-        captureWriter = writer
-        let capture = CaptureWire(wire, on: loop, writer: writer, interface: try writer.addInterface(name: "guest"))
-        captures.append(capture)
-        wire = capture
-        if let plain = far {
-          let capture = CaptureWire(plain, on: loop, writer: writer, interface: try writer.addInterface(name: "slirp"))
-          captures.append(capture)
-          far = capture
-        }
-      } catch {
-        throw .capture(path: path, reason: String(describing: error))
-      }
-    }
-    innerWire = wire
-    outerWire = far
+    var cable = Cable.Options()
+    cable.end = .socket(options.wire)
+    cable.impairment = options.impairment
+    innerCable = try Cable(cable, mtu: options.mtu, name: "guest", recorder: recorder, on: loop, tap: tap)
+    var uplink = Cable.Options()
+    uplink.slirp = options.slirp
+    outerCable =
+      options.routes
+      ? try Cable(uplink, mtu: options.mtu, name: "slirp", recorder: recorder, on: loop, tap: tap) : nil
   }
 
   /// Brings both sides up: the outer one with an address from libslirp, the guest's one with its services. The guest may
   /// come later.
   public func start() async throws(BenchError) {
-    try inner.start(on: innerWire)
+    try inner.start(on: innerCable.wire)
     inner.interface.add(options.subnet)
-    if let outer, let outerWire {
-      try outer.start(on: outerWire)
+    if let outer, let outerCable {
+      try outer.start(on: outerCable.wire)
       try await acquire(outer)
       let router = stack.startForwarding()
       router.translate(behind: outer.interface, options.translation)
@@ -183,13 +151,15 @@ public final class Gateway {
     inner.stop()
     outer?.stop()
     stack.stopForwarding()
-    guestWire.close()
-    slirp?.close()
-    do { try captureWriter?.close() } catch {
+    try innerCable.close()
+    try outerCable?.close()
+    do { try recorder?.close() } catch {
       throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
     }
   }
 
+  /// The guest's wire itself.
+  public var guestWire: (any SocketWire)? { innerCable.socket }
   /// The gateway's address on libslirp's network, once it has one.
   public var outerAddress: IPv4Address? { outer?.interface.addresses.first?.address }
   /// Addresses that guests have now.
@@ -201,8 +171,7 @@ public final class Gateway {
   /// What every layer has counted.
   public var report: PathReport {
     var report = PathReport()
-    report.add("wire: guest", guestWire.counters)
-    if let impairment { report.add("wire: impairment", impairment.counters) }
+    innerCable.add(to: &report, as: "guest")
     inner.report(&report, "guest")
     if let dhcp { report.add("dhcp server", dhcp.counters) }
     if let origin { report.add("http origin", origin.counters) }
@@ -216,10 +185,7 @@ public final class Gateway {
     }
     if let outer {
       outer.report(&report, "outside")
-      if let slirp { report.add("wire: slirp", slirp.counters) }
-    }
-    for (capture, name) in zip(captures, ["guest", "outside"]) {
-      report.add("capture: \(name)", capture.counters)
+      outerCable?.add(to: &report, as: "slirp")
     }
     report.add("loop", loop.counters)
     return report

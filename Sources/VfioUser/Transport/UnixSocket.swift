@@ -5,7 +5,7 @@ enum UnixSocket {
   private static let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
   private static func make(_ path: String) throws(VfioUserError) -> Int32 {
-    guard !path.isEmpty, path.utf8.count < 108, !path.utf8.contains(0) else { throw .pathTooLong(path) }
+    guard !path.isEmpty, path.utf8.count < 108, !path.utf8.contains(0) else { throw .unusablePath(path) }
     let descriptor = socket(AF_UNIX, type, 0)
     guard descriptor >= 0 else { throw .socket(path: path, operation: "socket", code: errno) }
     return descriptor

@@ -50,6 +50,7 @@ public final class DatagramWire: SocketWire {
     switch socket.bind(to: local, isStream: false) {
     case .done: break
     case .failed(EADDRINUSE): throw .inUse(address)
+    case .failed(ENOTSOCK): throw .notASocket(address)
     case .failed(let code): throw .system(address, operation: "bind", code: code)
     case .later: throw .system(address, operation: "bind", code: EAGAIN)
     }

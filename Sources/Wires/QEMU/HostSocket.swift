@@ -44,11 +44,15 @@ final class HostSocket {
     Self.outcome(Int(place.withSocketAddress { Glibc.connect(descriptor, $0, $1) }))
   }
 
-  /// Binds to `place`. A path that a dead process left behind is taken over.
+  /// Binds to `place`. The socket that a dead process left there is taken over; EADDRINUSE if the process lives, ENOTSOCK
+  /// if the file is something else.
   func bind(to place: WireAddress.Place, isStream: Bool) -> Outcome {
     if case .internet = place, isStream { setOption(SOL_SOCKET, SO_REUSEADDR, 1) }
     var result = place.withSocketAddress { Glibc.bind(descriptor, $0, $1) }
     if result < 0, errno == EADDRINUSE, case .unix(let path) = place {
+      // connect(2) refuses what is no socket with the same error as a dead one; that is somebody's file.
+      var status = stat()
+      guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return .failed(ENOTSOCK) }
       guard Self.isAbandoned(place, isStream: isStream) else { return .failed(EADDRINUSE) }
       unlink(path)
       result = place.withSocketAddress { Glibc.bind(descriptor, $0, $1) }
@@ -57,12 +61,9 @@ final class HostSocket {
     return Self.outcome(Int(result))
   }
 
-  /// True if `place` is the path of a socket that no process has open.
+  /// True if no process has the socket at `place` open.
   private static func isAbandoned(_ place: WireAddress.Place, isStream: Bool) -> Bool {
-    guard case .unix(let path) = place, let probe = make(for: place, isStream: isStream) else { return false }
-    // connect(2) refuses what is no socket with the same error; that is somebody's file.
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+    guard let probe = make(for: place, isStream: isStream) else { return false }
     return probe.connect(to: place) == .failed(ECONNREFUSED)
   }
 

@@ -52,12 +52,16 @@ public enum SocketWireError: Error, Equatable, CustomStringConvertible {
   case system(WireAddress, operation: String, code: Int32)
   /// Another process, or another wire, listens there.
   case inUse(WireAddress)
+  /// The path is that of some other file.
+  case notASocket(WireAddress)
 
   public var description: String {
     switch self {
     case .system(let address, let operation, let code):
       "wire \(address): \(operation) failed: \(describeError(code))"
     case .inUse(let address): "wire \(address): the address is in use; stop the other process, or choose another one"
+    case .notASocket(let address):
+      "wire \(address): a file is there that is not a socket; it was not touched. Choose another path"
     }
   }
 }

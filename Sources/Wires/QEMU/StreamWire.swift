@@ -180,6 +180,7 @@ public final class StreamWire: SocketWire {
     switch socket.bind(to: place, isStream: true) {
     case .done: break
     case .failed(EADDRINUSE): throw .inUse(address)
+    case .failed(ENOTSOCK): throw .notASocket(address)
     case .failed(let code): throw .system(address, operation: "bind", code: code)
     case .later: throw .system(address, operation: "bind", code: EAGAIN)
     }

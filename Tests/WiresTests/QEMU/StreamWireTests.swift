@@ -249,7 +249,8 @@ import Wires
     // What is no socket is never removed.
     let file = open(bench.path("f"), O_CREAT | O_WRONLY, 0o600)
     close(file)
-    #expect(throws: SocketWireError.self) { try StreamWire(.listen(.unix(bench.path("f"))), on: bench.loop) }
+    let foreign = WireAddress.listen(.unix(bench.path("f")))
+    #expect(throws: SocketWireError.notASocket(foreign)) { try StreamWire(foreign, on: bench.loop) }
     #expect(unlink(bench.path("f")) == 0)
   }
 
