@@ -4,5 +4,5 @@ import ArgumentParser
 @main
 struct Measure: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "The inner loops of the bench, for scripts/bench.", subcommands: [Frames.self, Stack.self])
+    abstract: "The inner loops of the bench, for scripts/bench.", subcommands: [Frames.self, Stack.self, Slirp.self])
 }
