@@ -57,6 +57,7 @@ extension Intel8254x {
     store(control.rawValue, Register.eepromControl)
     eeprom.deselect()
     loadAddress()
+    loadControl()
     if bus { loadAdvancedPowerManagement() }
     lastInterrupt = Instant(nanoseconds: .min / 2)
     updateInterruptPin()
@@ -88,6 +89,18 @@ extension Intel8254x {
     high.address = UInt32(words[2])
     high.valid = true
     store(high.rawValue, Register.receiveAddressHigh)
+  }
+
+  /// CTRL's bits that the EEPROM decides, if it has its signature (section 5.6.8).
+  private func loadControl() {
+    let words = eeprom.words
+    guard EEPROMLayout.hasSignature(words) else { return }
+    let word = words[EEPROMLayout.initializationControl1]
+    var control = DeviceControl(rawValue: load(Register.deviceControl))
+    control.linkReset = word & 1 << 9 != 0
+    control.fullDuplex = word & 1 << 10 != 0
+    control.forceSpeed = word & 1 << 11 != 0
+    store(control.rawValue, Register.deviceControl)
   }
 
   /// STATUS from CTRL, PHY and flow control. A change of the link raises LSC.
