@@ -51,6 +51,7 @@ extension Intel8254x {
         for offset in row.offsets { store(row.reset, offset) }
       }
     }
+    clearReceiveBuffer()
     var control = EEPROMControl(rawValue: load(Register.eepromControl))
     control.is256Words = eeprom.words.count > 64
     control.dataOut = true
@@ -128,7 +129,7 @@ extension Intel8254x {
     raise(.linkStatusChange)
     if status.linkUp {
       transmit()
-      if isHolding { offerReceiveRoom() }
+      catchUpReceiving()
     }
   }
 }
