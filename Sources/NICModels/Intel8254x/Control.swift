@@ -114,8 +114,13 @@ extension Intel8254x {
     status.speed = control.forceSpeed ? control.speed : phy.speed
     status.autoDetectedSpeed = phy.speed
     status.transmissionPaused = isPaused
-    status.bus64Bit = controller == .i82545EM
-    status.bus66MHz = true
+    if pciX != nil {
+      status.bus64Bit = true
+      status.pciXMode = true
+      status.pciXSpeed = 2
+    } else {
+      status.bus66MHz = true
+    }
     store(status.rawValue, Register.deviceStatus)
     renewReceiveSettings()
     if phy.noteEvents() { raise(.phy) }

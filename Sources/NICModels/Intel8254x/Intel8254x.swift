@@ -52,6 +52,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   /// Apart from `count`: an array inside of it would cost every counter a run-time exclusivity check.
   private var guestErrors = GuestErrorCounts()
   var powerManagement = 0
+  /// The PCI-X capability, if the part has one.
+  var pciX: Int?
   /// In a power state of D1 or deeper neither ring works; wake-up filters do.
   var isSleeping = false
 
@@ -141,6 +143,8 @@ public final class Intel8254x: PCIFunction, WirePort {
     try configuration.addBAR(Intel8254xBAR.io, .io, byteCount: UInt64(Intel8254xBAR.ioByteCount))
     // D0, D3hot and D3cold can signal PME (manual section 4.1.3.1).
     powerManagement = try configuration.addPowerManagement(pmeSupport: 0b11001, at: 0xDC)
+    // The 82545EM sits in a slot of 64 bits and 133 MHz. Its MSI (at F0h) is left out: a slot has no way for a message.
+    if large { pciX = try configuration.addPCIX(at: 0xE4) }
     configuration.set(0xFF, at: PCIRegister.minimumGrant, size: 1)
     timers = Timers(self)
     loadReset(bus: true)
@@ -187,6 +191,11 @@ public final class Intel8254x: PCIFunction, WirePort {
   }
 
   public func configurationWritten(offset: Int, size: Int) {
+    // A configuration write tells a PCI-X device where it is.
+    if let pciX, let place = slot?.address {
+      let number = UInt32(place.bus) << 8 | UInt32(place.device) << 3 | UInt32(place.function)
+      configuration.set(number, at: pciX + 4, size: 2)
+    }
     // Bus mastering or the power state may have come back: go on with what waited for it.
     guard offset < PCIRegister.firstDeviceSpecific || offset >= powerManagement else { return }
     synchronizePowerManagement()
