@@ -12,7 +12,7 @@ extension World {
     wire.duringSend = nil
     settle()
     let counters = model.counters
-    require(wire.taken <= Int(counters.framesSent) + pauses, "more frames on the wire than were sent")
+    require(wire.taken <= Int(counters.framesSent + counters.pausesSent), "more frames on the wire than were sent")
     require(Int(counters.framesReceived) <= offered + Int(counters.framesSent), "more frames stored than came")
     require(counters.segmentsCut <= counters.framesSent + counters.framesRefused, "segments that are no frames")
     revive()

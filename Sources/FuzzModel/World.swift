@@ -26,9 +26,8 @@ final class World {
   let model: Intel8254x
   private let registers: UnsafeMutableRawPointer
   private var regions = [UnsafeMutableRawPointer?](repeating: nil, count: World.places.count)
-  /// Frames offered to the receiver, and pause frames that the guest asked for.
+  /// Frames offered to the receiver.
   var offered = 0
-  var pauses = 0
 
   init(_ controller: IntelController, isLossless: Bool) {
     registers = .allocate(byteCount: Intel8254xBAR.memoryByteCount, alignment: 4096)
@@ -89,7 +88,6 @@ final class World {
   func read(_ offset: Int) -> UInt32 { UInt32(truncatingIfNeeded: model.read(bar: 0, offset: offset, size: 4)) }
 
   func write(_ offset: Int, _ value: UInt32, bar: Int = 0, size: Int = 4) {
-    if value & 1 << 22 != 0 { pauses += 1 }
     model.write(bar: bar, offset: offset, size: size, value: UInt64(value))
   }
 

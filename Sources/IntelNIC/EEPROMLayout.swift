@@ -12,6 +12,7 @@ public enum EEPROMLayout {
   public static let compatibility = 0x03
   public static let partNumberHigh = 0x08
   public static let partNumberLow = 0x09
+  /// Bits of this word that CTRL has after a reset: 9 LRST, 10 FD, 11 FRCSPD (manual section 5.6.8).
   public static let initializationControl1 = 0x0A
   public static let subsystemID = 0x0B
   public static let subsystemVendorID = 0x0C
@@ -36,7 +37,7 @@ public enum EEPROMLayout {
     image[compatibility] = 0x0000
     image[partNumberHigh] = 0x3000
     image[partNumberLow] = 0x1000
-    image[initializationControl1] = 0x6400  // signature 01
+    image[initializationControl1] = 0x6400  // signature 01, FD
     image[subsystemID] = 0x001E
     image[subsystemVendorID] = IntelPCI.vendor
     image[deviceID] = controller.rawValue

@@ -50,6 +50,17 @@ extension ConfigurationSpace {
       writeMask: [0, 0, 0x03, pmeSupport == 0 ? 0 : 0x01], clearMask: [0, 0, 0, pmeSupport == 0 ? 0 : 0x80], at: place)
   }
 
+  /// PCI-X of a device of 64 bits and 133 MHz (PCI-X Addendum to the PCI Local Bus Specification 1.0a, 7.2): one split
+  /// transaction at a time, reads of up to 2048 bytes. Where it is (bus FFh, device 1Fh at first) the function finds out
+  /// from the bus.
+  @discardableResult
+  public func addPCIX(at place: Int? = nil) throws(MachineError) -> Int {
+    // Software allows relaxed ordering (set at first), larger reads and more transactions, and clears three errors.
+    try addCapability(
+      id: PCICapabilityID.pcix, bytes: [0x02, 0x00, 0xF8, 0xFF, 0x43, 0x04], writeMask: [0x7F],
+      clearMask: [0, 0, 0, 0, 0x0C, 0x20], at: place)
+  }
+
   /// Message signalled interrupts (6.8.1), without per-vector masking; `vectors` is a power of two up to 32.
   @discardableResult
   public func addMSI(

@@ -146,6 +146,7 @@ public struct PCICapability: Sendable, Equatable, Codable {
       summary =
         "MSI: Enable\(sign(control & 1 != 0)) Count=\(1 << (control >> 4 & 7))/\(1 << (control >> 1 & 7)) "
         + "Maskable\(sign(control & 0x100 != 0)) 64bit\(sign(control & 0x80 != 0))"
+    case PCICapabilityID.pcix: summary = "PCI-X non-bridge device: RBC=\(512 << (control >> 2 & 3))"
     case PCICapabilityID.msix:
       summary =
         "MSI-X: Enable\(sign(control & 0x8000 != 0)) Count=\((control & 0x7FF) + 1) "

@@ -87,6 +87,7 @@ public struct PCIStatus: OptionSet, Sendable, Hashable {
 public enum PCICapabilityID {
   public static let powerManagement: UInt8 = 0x01
   public static let msi: UInt8 = 0x05
+  public static let pcix: UInt8 = 0x07
   public static let vendorSpecific: UInt8 = 0x09
   public static let express: UInt8 = 0x10
   public static let msix: UInt8 = 0x11

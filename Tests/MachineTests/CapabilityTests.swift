@@ -15,12 +15,13 @@ import Testing
     try space.addMSI(vectors: 4)
     try space.addMSIX(vectors: 5, tableBAR: 3, tableOffset: 0, pendingBAR: 3, pendingOffset: 0x2000)
     try space.addCapability(id: 9, bytes: [5, 0xAA, 0xBB])
+    try space.addPCIX()
     #expect(space.status.contains(.capabilitiesList))
-    #expect(Self.walk(space).map(\.offset) == [0x40, 0x48, 0x58, 0x64])
+    #expect(Self.walk(space).map(\.offset) == [0x40, 0x48, 0x58, 0x64, 0x6C])
     #expect(
       Self.walk(space).map(\.summary) == [
         "Power Management version 2", "MSI: Enable- Count=1/4 Maskable- 64bit+", "MSI-X: Enable- Count=5 Masked-",
-        "Vendor Specific Information: Len=5",
+        "Vendor Specific Information: Len=5", "PCI-X non-bridge device: RBC=512",
       ])
   }
 

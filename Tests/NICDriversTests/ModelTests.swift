@@ -137,7 +137,7 @@ import Testing
     #expect(bench.driver.counters.transmitReadyCalls > 10)
   }
 
-  @Test("a burst that is larger than the ring waits on the wire, and all of it arrives in budgeted passes")
+  @Test("a burst larger than ring and packet buffer waits on the wire, and all of it arrives in budgeted passes")
   func burst() throws {
     let bench = try ModelBench {
       $0.receiveDescriptors = 16
@@ -145,7 +145,8 @@ import Testing
     }
     let frames = (0..<1000).map { ModelBench.frame(64, $0) }
     for frame in frames { bench.wire.deliver(frame) }
-    #expect(bench.wire.backlog == 985)
+    // 15 descriptors, and 48 KiB in steps of 96 bytes.
+    #expect(bench.wire.backlog == 1000 - 15 - 512)
     bench.settle()
     #expect(bench.client.frames == frames && bench.client.largestBatch == 8 && bench.wire.backlog == 0)
     #expect(bench.driver.counters.interrupts < 10)
@@ -154,13 +155,14 @@ import Testing
   @Test("frames that a lossy device could not store are counted by it, and the driver goes on")
   func overrun() throws {
     let bench = try ModelBench(lossless: false) { $0.receiveDescriptors = 16 }
-    for index in 0..<100 { bench.wire.deliver(ModelBench.frame(64, index)) }
+    for index in 0..<600 { bench.wire.deliver(ModelBench.frame(64, index)) }
     bench.settle()
-    #expect(bench.client.frames.count == 15 && bench.driver.counters.receiverOverruns == 1)
-    #expect(bench.driver.statistics()["MPC"] == 85)
+    #expect(bench.client.frames == (0..<527).map { ModelBench.frame(64, $0) })
+    #expect(bench.driver.counters.receiverOverruns == 1)
+    #expect(bench.driver.statistics()["MPC"] == 73)
     bench.wire.deliver(ModelBench.frame(64))
     bench.settle()
-    #expect(bench.client.frames.count == 16)
+    #expect(bench.client.frames.count == 528)
   }
 
   @Test("jumbo frames, in one buffer or over several", arguments: [nil, 2048, 256] as [Int?])

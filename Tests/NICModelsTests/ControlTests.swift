@@ -81,7 +81,30 @@ import Testing
       #expect(space.bar(0)?.byteCount == 0x2_0000 && space.bar(0)?.isIO == false)
       #expect(space.bar(1)?.byteCount == 64 && space.bar(1)?.isIO == true)
       #expect(space.get(0x34, size: 1) == 0xDC && space.get(0xDC, size: 1) == 1)
+      #expect(space.get(0xDD, size: 1) == (controller == .i82545EM ? 0xE4 : 0))
     }
+  }
+
+  @Test("the 82545EM is in PCI-X mode, by its capability and by STATUS; the 82540EM knows no PCI-X")
+  func pciX() {
+    #expect(DeviceStatus(rawValue: ModelBench().read(Register.deviceStatus)).rawValue & 0xF800 == 0x0800, "66 MHz")
+    let bench = ModelBench(.i82545EM)
+    let status = DeviceStatus(rawValue: bench.read(Register.deviceStatus))
+    #expect(status.pciXMode && status.pciXSpeed == 2 && status.bus64Bit && !status.bus66MHz)
+    let space = bench.model.configuration
+    #expect(space.read(0xE4, size: 4) == 0x0002_0007, "last of the list, relaxed ordering")
+    #expect(space.read(0xE8, size: 4) == 0x0443_FFF8, "64 bits, 133 MHz, 2048 bytes; bus FFh, device 1Fh")
+    space.write(0xE4, size: 4, value: .max)
+    #expect(space.read(0xE4, size: 4) == 0x007F_0007)
+    space.write(0xE8, size: 4, value: .max)
+    bench.model.configurationWritten(offset: 0xE8, size: 4)
+    #expect(space.read(0xE8, size: 4) == 0x0443_0018, "the errors are cleared; the bus told where it is")
+    space.set(0x2C00_0000 | space.get(0xE8, size: 4), at: 0xE8, size: 4)
+    space.set(0x0C | space.get(0xEA, size: 1), at: 0xEA, size: 1)
+    space.write(0xE8, size: 4, value: 0x200C_0000)
+    #expect(space.read(0xE8, size: 4) & 0x200C_0000 == 0)
+    bench.bringLinkUp()
+    bench.expectAlive()
   }
 
   @Test("PBA gives the transmit side what the receive side leaves")

@@ -139,14 +139,19 @@ import Testing
     #expect(bench.read(Register.receiveHead) == 2)
   }
 
-  @Test("looped frames without descriptors are missed, not kept")
+  @Test("looped frames without descriptors wait in the packet buffer, and are missed when that is full")
   func loopbackOverrun() {
     let bench = ModelBench.running()
     bench.setUpReceive(free: 0)
+    bench.write(Register.packetBufferAllocation, 8)
     bench.writePHY(PHYRegister.control, 0x4140)
-    bench.transmit(Frames.plain(100, to: ModelBench.address))
+    for _ in 0..<5 { bench.transmit(Frames.plain(1514, to: ModelBench.address)) }
+    #expect(bench.read(Register.receiveFIFOPacketCount) == 5)
+    bench.transmit(Frames.plain(1514, to: ModelBench.address))
     #expect(bench.read(Statistic.missedPackets) == 1)
-    #expect(bench.read(Register.transmitHead) == 1)
+    #expect(bench.read(Register.transmitHead) == 6)
+    bench.write(Register.receiveTail, 15)
+    #expect(bench.read(Register.receiveHead) == 5)
   }
 
   @Test("registers 18 and 19: changes of the link interrupt with PHYINT, if they are asked for; reading clears")

@@ -33,6 +33,19 @@ import Testing
     #expect(bench.read(Register.wakeUpStatus) == 0)
   }
 
+  @Test("after the first wake-up frame the others are passed over until software has cleared its reasons")
+  func firstOnly() {
+    let bench = ModelBench.running()
+    bench.write(Register.wakeUpControl, 2)
+    bench.write(Register.wakeUpFilterControl, 0x14)
+    bench.deliver(Frames.plain(70, to: ModelBench.address))
+    bench.deliver(Frames.plain(80, to: .broadcast))
+    #expect(bench.read(Register.wakeUpStatus) == 4 && bench.read(Register.wakeUpPacketLength) == 70)
+    bench.write(Register.wakeUpStatus, 4)
+    bench.deliver(Frames.plain(80, to: .broadcast))
+    #expect(bench.read(Register.wakeUpStatus) == 16 && bench.read(Register.wakeUpPacketLength) == 80)
+  }
+
   @Test("a flexible filter wakes by the bytes it names")
   func flexibleFilter() {
     let bench = ModelBench.running()

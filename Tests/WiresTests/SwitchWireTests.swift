@@ -47,6 +47,15 @@ import Wires
     #expect(wire.counters.filtered == 1)
   }
 
+  @Test("what is for the other end of a cable alone, like a pause frame, goes nowhere", arguments: [0, 1, 15, 16])
+  func reserved(_ last: UInt8) {
+    let (wire, ports) = bench()
+    ports[0].send([0x01, 0x80, 0xC2, 0, 0, last, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0xFF, 0xFF])
+    #expect(ports[1].frames.count == (last < 16 ? 0 : 1) && ports[2].frames.count == ports[1].frames.count)
+    #expect(wire.counters.filtered == (last < 16 ? 1 : 0) && wire.counters.received == 1)
+    #expect(wire.port(of: station(1)) == 0)
+  }
+
   @Test("a station is forgotten after the ageing time in loop time, and found on its new port when it moves")
   func ageingAndMoving() {
     let (wire, ports) = bench()

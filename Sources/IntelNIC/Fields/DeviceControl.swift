@@ -110,7 +110,7 @@
     get { self[bits: 8..<10] }
     set { self[bits: 8..<10] = newValue }
   }
-  /// PCI66
+  /// PCI66: means nothing in PCI-X mode
   @inlinable public var bus66MHz: Bool {
     get { self[bit: 11] }
     set { self[bit: 11] = newValue }
@@ -124,6 +124,11 @@
   @inlinable public var pciXMode: Bool {
     get { self[bit: 13] }
     set { self[bit: 13] = newValue }
+  }
+  /// PCIXSPD: 0 = up to 66, 1 = up to 100, 2 = up to 133 MHz
+  @inlinable public var pciXSpeed: UInt32 {
+    get { self[bits: 14..<16] }
+    set { self[bits: 14..<16] = newValue }
   }
 }
 

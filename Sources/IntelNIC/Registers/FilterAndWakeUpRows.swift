@@ -21,11 +21,10 @@ extension RegisterTable {
   /// management processor's filters off in it. There is no such processor here.
   static let wakeUpRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.wakeUpControl, "WUC", "Wake Up Control", "13.6.1", readable: 0x1F, writable: 0x0B, writeOneToClear: 0x04,
+      Register.wakeUpControl, "WUC", "Wake Up Control", "13.6.1", readable: 0x0F, writable: 0x0B, writeOneToClear: 0x04,
       .wakeControl,
       fields: [
         BitField("APME", 0), BitField("PME_EN", 1), BitField("PME_STATUS", 2), BitField("APMPME", 3),
-        BitField("SPM", 4),
       ]),
     RegisterDescription(
       Register.wakeUpFilterControl, "WUFC", "Wake Up Filter Control", "13.6.2", readable: 0x000F_80FF,

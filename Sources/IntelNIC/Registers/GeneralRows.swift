@@ -2,7 +2,7 @@ extension RegisterTable {
   /// General, PHY, EEPROM and flow control registers (manual sections 13.4.1 to 13.4.16).
   static let generalRows: [RegisterDescription] = [
     RegisterDescription(
-      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0201, readable: 0x58FC_1BE9,
+      Register.deviceControl, "CTRL", "Device Control", "13.4.1", reset: 0x0000_0A09, readable: 0x58FC_1BE9,
       writable: 0xDCFC_1BE9, .control,
       fields: [
         BitField("FD", 0), BitField("LRST", 3), BitField("ASDE", 5), BitField("SLU", 6), BitField("ILOS", 7),
@@ -21,11 +21,10 @@ extension RegisterTable {
       ]),
     RegisterDescription(
       Register.eepromControl, "EECD", "EEPROM/Flash Control & Data", "13.4.3", reset: 0x0000_0110,
-      readable: 0x0000_07FF, writable: 0x0000_0077, .eepromControl,
+      readable: 0x0000_03FF, writable: 0x0000_0077, .eepromControl,
       fields: [
         BitField("SK", 0), BitField("CS", 1), BitField("DI", 2), BitField("DO", 3), BitField("FWE", 4, 2),
         BitField("EE_REQ", 6), BitField("EE_GNT", 7), BitField("EE_PRES", 8), BitField("EE_SIZE", 9),
-        BitField("EE_TYPE", 10),
       ]),
     RegisterDescription(
       Register.eepromRead, "EERD", "EEPROM Read", "13.4.4", readable: 0xFFFF_FF10, writable: 0x0000_FF01, .eepromRead,
@@ -91,6 +90,6 @@ extension RegisterTable {
       readable: 0x8000_FFF8, writable: 0x8000_FFF8, fields: [BitField("RTL", 3, 13), BitField("XONE", 31)]),
     RegisterDescription(
       Register.flowControlThresholdHigh, "FCRTH", "Flow Control Receive Threshold High", "13.4.24",
-      readable: 0x8000_FFF8, writable: 0x8000_FFF8, fields: [BitField("RTH", 3, 13), BitField("XFCE", 31)]),
+      readable: 0x0000_FFF8, writable: 0x0000_FFF8, fields: [BitField("RTH", 3, 13)]),
   ]
 }

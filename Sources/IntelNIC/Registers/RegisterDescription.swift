@@ -66,7 +66,7 @@ public struct RegisterDescription: Sendable, Equatable {
   public let name: String
   /// Section of the manual.
   public let section: String
-  /// Value after a power-up or device reset; state of EEPROM, PHY and link apart.
+  /// Value after a power-up or device reset; what comes from EEPROM, PHY and link apart.
   public let reset: UInt32
   /// Bits that reading shows; the others read 0.
   public let readable: UInt32

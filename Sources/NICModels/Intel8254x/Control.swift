@@ -51,12 +51,14 @@ extension Intel8254x {
         for offset in row.offsets { store(row.reset, offset) }
       }
     }
+    clearReceiveBuffer()
     var control = EEPROMControl(rawValue: load(Register.eepromControl))
     control.is256Words = eeprom.words.count > 64
     control.dataOut = true
     store(control.rawValue, Register.eepromControl)
     eeprom.deselect()
     loadAddress()
+    loadControl()
     if bus { loadAdvancedPowerManagement() }
     lastInterrupt = Instant(nanoseconds: .min / 2)
     updateInterruptPin()
@@ -90,6 +92,18 @@ extension Intel8254x {
     store(high.rawValue, Register.receiveAddressHigh)
   }
 
+  /// CTRL's bits that the EEPROM decides, if it has its signature (section 5.6.8).
+  private func loadControl() {
+    let words = eeprom.words
+    guard EEPROMLayout.hasSignature(words) else { return }
+    let word = words[EEPROMLayout.initializationControl1]
+    var control = DeviceControl(rawValue: load(Register.deviceControl))
+    control.linkReset = word & 1 << 9 != 0
+    control.fullDuplex = word & 1 << 10 != 0
+    control.forceSpeed = word & 1 << 11 != 0
+    store(control.rawValue, Register.deviceControl)
+  }
+
   /// STATUS from CTRL, PHY and flow control. A change of the link raises LSC.
   func updateStatus() {
     let control = DeviceControl(rawValue: load(Register.deviceControl))
@@ -100,8 +114,13 @@ extension Intel8254x {
     status.speed = control.forceSpeed ? control.speed : phy.speed
     status.autoDetectedSpeed = phy.speed
     status.transmissionPaused = isPaused
-    status.bus64Bit = controller == .i82545EM
-    status.bus66MHz = true
+    if pciX != nil {
+      status.bus64Bit = true
+      status.pciXMode = true
+      status.pciXSpeed = 2
+    } else {
+      status.bus66MHz = true
+    }
     store(status.rawValue, Register.deviceStatus)
     renewReceiveSettings()
     if phy.noteEvents() { raise(.phy) }
@@ -115,7 +134,7 @@ extension Intel8254x {
     raise(.linkStatusChange)
     if status.linkUp {
       transmit()
-      if isHolding { offerReceiveRoom() }
+      catchUpReceiving()
     }
   }
 }

@@ -3,7 +3,7 @@ import IntelNIC
 import Memory
 import Packets
 
-/// Pause frames (manual section 8.5, IEEE 802.3 31B).
+/// Pause frames (manual section 8.7, IEEE 802.3 31B).
 extension Intel8254x {
   func writeTransmitControl(_ value: UInt32) {
     var control = TransmitControl(rawValue: value)
@@ -47,11 +47,38 @@ extension Intel8254x {
     transmit()
   }
 
-  /// Sends a pause frame of our own, outside of the ring; if the wire has no room it is not sent.
-  private func sendPause(_ quanta: UInt16) {
-    guard isLinkUp, !isLooping, !isTransmitting else { return }
-    let frame = scratch.receive.slice(0, 60)
-    frame.fill(0, at: 0, count: 60)
+  // MARK: Pause frames of our own
+
+  /// The receive buffer got fuller: the partner is asked for silence at FCRTH, if CTRL.TFCE allows it, and once more if a
+  /// frame was lost for want of room (section 8.7.5).
+  func receiveBufferFilled(overflowing: Bool = false) {
+    guard DeviceControl(rawValue: load(Register.deviceControl)).transmitFlowControl else { return }
+    let isHigh = receiveBuffer.fill >= Int(load(Register.flowControlThresholdHigh))
+    guard overflowing ? pausesAsked == 1 : pausesAsked == 0 && isHigh else { return }
+    pausesAsked &+= 1
+    sendPause(UInt16(truncatingIfNeeded: load(Register.flowControlTransmitTimer)))
+  }
+
+  /// The receive buffer got emptier: at FCRTL the partner may go on, if FCRTL.XONE says so.
+  func receiveBufferDrained() {
+    let threshold = load(Register.flowControlThresholdLow)
+    guard pausesAsked > 0, receiveBuffer.fill <= Int(threshold & 0xFFF8) else { return }
+    pausesAsked = 0
+    let control = DeviceControl(rawValue: load(Register.deviceControl))
+    if threshold >> 31 != 0, control.transmitFlowControl { sendPause(0) }
+  }
+
+  /// Sends a pause frame, outside of the ring: after the frame that is under way, and as soon as the wire has room.
+  func sendPause(_ quanta: UInt16) {
+    pauseOwed = nil
+    guard isLinkUp, !isLooping else { return }
+    guard !isTransmitting else {
+      pauseOwed = quanta
+      timers?.transmitContinuation.schedule()
+      return
+    }
+    let frame = scratch.pause
+    frame.fill(0, at: 0, count: frame.count)
     frame.store(load(Register.flowControlAddressLow), 0)
     frame.store(UInt16(truncatingIfNeeded: load(Register.flowControlAddressHigh)), 4)
     frame.store(load(Register.receiveAddressLow), 6)
@@ -59,8 +86,11 @@ extension Intel8254x {
     frame.storeBigEndian(UInt16(truncatingIfNeeded: load(Register.flowControlType)), 12)
     frame.storeBigEndian(UInt16(1), 14)
     frame.storeBigEndian(quanta, 16)
-    if cable.send(frame.bytes) {
-      add(1, to: quanta == 0 ? Statistic.xonTransmitted : Statistic.xoffTransmitted)
+    guard cable.send(frame.bytes) else {
+      pauseOwed = quanta
+      return
     }
+    count.pausesSent &+= 1
+    add(1, to: quanta == 0 ? Statistic.xonTransmitted : Statistic.xoffTransmitted)
   }
 }

@@ -14,16 +14,22 @@ import Memory
   let header: MemoryWindow
   /// A received frame that is padded, stripped or extended.
   let receive: MemoryWindow
+  /// A received frame on its way out of the packet buffer.
+  let waiting: MemoryWindow
+  /// A pause frame.
+  let pause: MemoryWindow
   private let memory: UnsafeMutableRawPointer
 
   init() {
-    let total = 2 * Self.byteCount + 256
+    let total = 3 * Self.byteCount + 256 + 64
     unsafe memory = .allocate(byteCount: total, alignment: 64)
     let all = unsafe MemoryWindow(memory, count: total)
     all.fill(0, at: 0, count: total)
     transmit = all.slice(0, Self.byteCount)
     receive = all.slice(Self.byteCount, Self.byteCount)
-    header = all.slice(2 * Self.byteCount, 256)
+    waiting = all.slice(2 * Self.byteCount, Self.byteCount)
+    header = all.slice(3 * Self.byteCount, 256)
+    pause = all.slice(3 * Self.byteCount + 256, 60)
   }
 
   deinit { unsafe memory.deallocate() }

@@ -11,20 +11,21 @@ import Packets
 ///
 /// Source: "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual"; numbers of sections in the
 /// comments are of that manual. The engines are in a file each: register access, control, EEPROM, PHY, interrupts, transmit ring,
-/// frame assembly, segmentation, checksum insertion, receive ring, filters, receive checksums, pause, wake-up and
-/// statistics.
+/// frame assembly, segmentation, checksum insertion, receive ring, receive buffer, filters, receive checksums, pause,
+/// wake-up and statistics.
 ///
 /// Every register is stored at its own offset in `registers`, including those that reading clears, so that another
 /// process can decode it without disturbing the device.
 ///
-/// Deviations from the part: frames take no time on the wire; there is no packet buffer between wire and rings, so the
-/// FIFO registers are plain storage, thresholds that only shape bus traffic (RXDCTL, TXDCTL) have no effect but
-/// TXD_LOW, and those of a full buffer (FCRTH, FCRTL) start no pause frame: TCTL.SWXOFF does; with ``Options/lossless`` a frame without free descriptors stays with the wire instead of being lost.
+/// Deviations from the part: frames take no time on the wire; one that finds a descriptor passes the packet buffer
+/// without a trace, and the transmit side has none, so that its FIFO registers are plain storage; thresholds that only
+/// shape bus traffic (RXDCTL, TXDCTL) have no effect but TXD_LOW; with ``Options/lossless`` a frame for which the packet
+/// buffer has no room stays with the wire instead of being lost.
 public final class Intel8254x: PCIFunction, WirePort {
   /// How the model behaves where the part leaves a choice.
   public struct Options: Sendable {
-    /// A frame that finds no free descriptors stays with the wire until there are some. False: it is lost and counted in
-    /// MPC and RNBC, with an RXO interrupt, as in a part whose FIFO is full.
+    /// A frame that finds neither free descriptors nor room in the packet buffer stays with the wire until there is some.
+    /// False: it is lost and counted in MPC, with an RXO interrupt, as in the part.
     public var lossless = true
     /// How long auto-negotiation takes.
     public var negotiation = TimeSpan.milliseconds(20)
@@ -51,6 +52,8 @@ public final class Intel8254x: PCIFunction, WirePort {
   /// Apart from `count`: an array inside of it would cost every counter a run-time exclusivity check.
   private var guestErrors = GuestErrorCounts()
   var powerManagement = 0
+  /// The PCI-X capability, if the part has one.
+  var pciX: Int?
   /// In a power state of D1 or deeper neither ring works; wake-up filters do.
   var isSleeping = false
 
@@ -85,10 +88,18 @@ public final class Intel8254x: PCIFunction, WirePort {
 
   // Receive side.
   var isReceiving = false
-  /// What ``receive(_:)`` says about a frame that found no room.
-  var lastVerdict = true
   /// A frame was left with the wire.
   var isHolding = false
+  /// Frames that came while no descriptors were free.
+  var receiveBuffer = ReceiveBuffer()
+  /// Frames wait in ``receiveBuffer`` or with the wire.
+  var isBehind = false
+  /// Frames go from ``receiveBuffer`` to the ring.
+  var isCatchingUp = false
+  /// Pause frames that the filling of ``receiveBuffer`` asked for since it was low last.
+  var pausesAsked = 0
+  /// A pause frame that is to be sent as soon as the wire takes one.
+  var pauseOwed: UInt16?
   var receiveSettings = ReceiveSettings()
   var receiveCursor: ReceiveCursor
   /// Frames go from the transmit side to the receive side instead of the wire.
@@ -132,6 +143,8 @@ public final class Intel8254x: PCIFunction, WirePort {
     try configuration.addBAR(Intel8254xBAR.io, .io, byteCount: UInt64(Intel8254xBAR.ioByteCount))
     // D0, D3hot and D3cold can signal PME (manual section 4.1.3.1).
     powerManagement = try configuration.addPowerManagement(pmeSupport: 0b11001, at: 0xDC)
+    // The 82545EM sits in a slot of 64 bits and 133 MHz. Its MSI (at F0h) is left out: a slot has no way for a message.
+    if large { pciX = try configuration.addPCIX(at: 0xE4) }
     configuration.set(0xFF, at: PCIRegister.minimumGrant, size: 1)
     timers = Timers(self)
     loadReset(bus: true)
@@ -160,6 +173,8 @@ public final class Intel8254x: PCIFunction, WirePort {
     cable.port = self
     isStalled = false
     isHolding = false
+    isBehind = !receiveBuffer.isEmpty
+    pauseOwed = nil
     carrierChanged()
   }
 
@@ -176,18 +191,23 @@ public final class Intel8254x: PCIFunction, WirePort {
   }
 
   public func configurationWritten(offset: Int, size: Int) {
+    // A configuration write tells a PCI-X device where it is.
+    if let pciX, let place = slot?.address {
+      let number = UInt32(place.bus) << 8 | UInt32(place.device) << 3 | UInt32(place.function)
+      configuration.set(number, at: pciX + 4, size: 2)
+    }
     // Bus mastering or the power state may have come back: go on with what waited for it.
     guard offset < PCIRegister.firstDeviceSpecific || offset >= powerManagement else { return }
     synchronizePowerManagement()
     transmit()
-    offerReceiveRoom()
+    catchUpReceiving()
   }
 
   // MARK: WirePort
 
   public func wireIsReady() {
     isStalled = false
-    transmit()
+    continueTransmit()
   }
 
   public func carrierChanged() {

@@ -48,19 +48,8 @@ extension Intel8254x {
     return accept(frame)
   }
 
-  /// A frame of our own transmit side comes back: it cannot wait.
-  func receiveLooped(_ frame: RawSpan) {
-    guard !accept(frame) else { return }
-    isHolding = false
-    miss()
-  }
-
-  /// RDT moved, the receiver was enabled, or memory came back: what was left with the wire may come.
-  func offerReceiveRoom() {
-    guard isHolding else { return }
-    isHolding = false
-    cable.portIsReady()
-  }
+  /// A frame of our own transmit side comes back.
+  func receiveLooped(_ frame: RawSpan) { _ = accept(frame) }
 
   /// Filters a frame and stores it. False: it is to be offered again once there are descriptors.
   @inline(never) private func accept(_ frame: RawSpan) -> Bool {
@@ -72,45 +61,70 @@ extension Intel8254x {
       add(1, to: Statistic.fragmentsReceived)
       return countIgnored(size)
     }
+    let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
+    let matched = match(destination, source: frame.loadLittleEndian(6, as: UInt64.self) & 0xFFFF_FFFF_FFFF, control)
     // 1522 bytes with FCS, or 16384 with LPE; longer frames are bad ones.
     let isLong = size > (control.longPackets ? FrameScratch.largestFrame &- 4 : 1518)
     if isLong, !control.storeBad || size > FrameScratch.largestFrame {
-      add(1, to: Statistic.oversizeReceived)
+      if matched != .none { countOversize() }
       return countIgnored(size)
     }
-    let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
-    let matched = match(destination, source: frame.loadLittleEndian(6, as: UInt64.self) & 0xFFFF_FFFF_FFFF, control)
     let type: UInt16 = frame.loadBigEndian(12)
     if UInt32(type) == load(Register.flowControlType), size >= 18, type != 0, !acceptControl(frame, control) {
       return countIgnored(size)
     }
     guard matched != .none else { return countIgnored(size) }
+    if UInt32(type) == load(Register.vlanEtherType), size >= 18,
+      !passesVLANFilter(frame.loadBigEndian(14), control)
+    {
+      return countIgnored(size)
+    }
+    let arrival = ReceiveBuffer.Arrival(isInexact: matched == .inexact, isLong: isLong)
+    // Frames that wait for descriptors come first.
+    guard receiveBuffer.isEmpty, store(frame, arrival, waited: false) else {
+      return wait(frame, arrival, wireLength: max(size, 60) &+ 4)
+    }
+    return true
+  }
 
-    var status: ReceiveStatus = matched == .inexact ? [.done, .inexactFilter] : .done
+  /// Puts a frame into the ring: as it is, or without its tag, padded as a sender would have, with its FCS. False: there
+  /// are not enough descriptors. True also if there never will be enough, or memory is out of reach: the frame is lost.
+  @inline(never) func store(_ frame: RawSpan, _ arrival: ReceiveBuffer.Arrival, waited: Bool) -> Bool {
+    let control = ReceiveControl(rawValue: load(Register.receiveControl))
+    let size = frame.byteCount
+    var status: ReceiveStatus = arrival.isInexact ? [.done, .inexactFilter] : .done
     var tag: UInt16 = 0
-    var strips = false
-    if UInt32(type) == load(Register.vlanEtherType), size >= 18 {
+    let strips =
+      size >= 18 && UInt32(frame.loadBigEndian(12, as: UInt16.self)) == load(Register.vlanEtherType)
+      && DeviceControl(rawValue: load(Register.deviceControl)).vlanMode
+    if strips {
+      status.insert(.vlan)
       tag = frame.loadBigEndian(14)
-      guard passesVLANFilter(tag, control) else { return countIgnored(size) }
-      strips = DeviceControl(rawValue: load(Register.deviceControl)).vlanMode
-      if strips { status.insert(.vlan) } else { tag = 0 }
     }
     let stored = max(strips ? size &- 4 : size, 60)
-    guard control.stripCRC, !strips, stored == size else {
-      let total = control.stripCRC ? stored : stored &+ 4
-      guard let ring = room(for: total) else { return lastVerdict }
-      prepare(frame, strips: strips, stored: stored, withFCS: !control.stripCRC)
-      let isTaken = deliver(
-        scratch.receive.bytes(0, total), frame: stored, wireLength: max(size, 60) &+ 4, destination, status, tag, ring,
-        isLong: isLong)
-      renewReceiveCursor(ring)
-      return isTaken
+    let total = control.stripCRC ? stored : stored &+ 4
+    let ring: ReceiveRing
+    switch room(for: total) {
+    case .here(let found): ring = found
+    case .later: return false
+    case .never:
+      count.framesMissed &+= 1
+      if waited { receiveBuffer.removeFirst() }
+      return true
     }
-    guard let ring = room(for: stored) else { return lastVerdict }
-    let isTaken = deliver(
-      frame, frame: size, wireLength: size &+ 4, destination, status, tag, ring, isLong: isLong)
+    if waited { receiveBuffer.removeFirst() }
+    let wireLength = waited ? nil : max(size, 60) &+ 4
+    let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
+    if control.stripCRC, stored == size {
+      deliver(frame, frame: size, countedAs: wireLength, destination, status, tag, ring, isLong: arrival.isLong)
+    } else {
+      prepare(frame, strips: strips, stored: stored, withFCS: !control.stripCRC)
+      deliver(
+        scratch.receive.bytes(0, total), frame: stored, countedAs: wireLength, destination, status, tag, ring,
+        isLong: arrival.isLong)
+    }
     renewReceiveCursor(ring)
-    return isTaken
+    return true
   }
 
   @inline(never) private func ignore() -> Bool {
@@ -125,12 +139,16 @@ extension Intel8254x {
     return ignore()
   }
 
-  @inline(never) private func miss() {
-    add(1, to: Statistic.missedPackets)
+  /// A frame that passed the filters: `wireLength` bytes with FCS.
+  @inline(__always) func countAccepted(_ wireLength: Int, destination: UInt64, isLong: Bool) {
     add(1, to: Statistic.totalReceived)
-    count.framesMissed &+= 1
-    raise(.receiverOverrun)
-    if tap.isOn { tap.emit(.model, .dropped(reason: "no receive descriptors", length: 0)) }
+    add64(wireLength, to: Statistic.totalOctetsReceived)
+    if isLong { countOversize() } else { countReceived(wireLength, destination: destination & 0xFFFF_FFFF_FFFF) }
+  }
+
+  @inline(never) private func countOversize() {
+    add(1, to: Statistic.oversizeReceived)
+    add(1, to: Statistic.receiveLengthErrors)
   }
 
   /// The ring as it stands when a frame is stored.
@@ -143,8 +161,17 @@ extension Intel8254x {
     @inline(__always) var free: Int { tail >= head ? tail &- head : tail &- head &+ entries }
   }
 
-  /// The ring, if it has room for `total` bytes. Nil: the frame is over or has to wait, see `lastVerdict`.
-  @inline(__always) private func room(for total: Int) -> ReceiveRing? {
+  /// Whether the ring can take a frame.
+  enum Room {
+    case here(ReceiveRing)
+    /// There are not enough free descriptors.
+    case later
+    /// No number of descriptors would do, or the ring is not one.
+    case never
+  }
+
+  /// The ring, if it has room for `total` bytes.
+  @inline(__always) private func room(for total: Int) -> Room {
     let byteCount = Int(load(Register.receiveLength))
     let entries = byteCount &>> 4
     let head = Int(load(Register.receiveHead))
@@ -152,49 +179,27 @@ extension Intel8254x {
     let size = receiveSettings.bufferSize
     let free = tail >= head ? tail &- head : tail &- head &+ entries
     guard head < entries, tail < entries, free > 0, total <= size || free &* size >= total else {
-      lastVerdict = refuseForWantOfRoom(entries: entries, head: head, tail: tail, size: size, total: total)
-      return nil
+      return mayComeLater(entries: entries, head: head, tail: tail, size: size, total: total) ? .later : .never
     }
     guard let window = dma.resolve(registers.load(Register.receiveBaseLow, as: UInt64.self), byteCount, .write) else {
-      lastVerdict = unreachableRing()
-      return nil
+      refuse(.dmaRefused)
+      return .never
     }
-    return ReceiveRing(window: window, entries: entries, head: head, tail: tail, bufferSize: size)
+    return .here(ReceiveRing(window: window, entries: entries, head: head, tail: tail, bufferSize: size))
   }
 
-  @inline(never) private func unreachableRing() -> Bool {
-    refuse(.dmaRefused)
-    count.framesMissed &+= 1
+  @inline(never) private func mayComeLater(entries: Int, head: Int, tail: Int, size: Int, total: Int) -> Bool {
+    // A ring whose length is not set yet is no error.
+    guard entries > 0 else { return true }
+    guard head < entries, tail < entries else {
+      refuse(.pointerOutsideRing)
+      return false
+    }
+    guard (entries &- 1) &* size >= total else {
+      refuse(.receiveRingTooSmall)
+      return false
+    }
     return true
-  }
-
-  @inline(never) private func refuseForWantOfRoom(
-    entries: Int, head: Int, tail: Int, size: Int, total: Int
-  ) -> Bool {
-    if entries > 0 {
-      guard head < entries, tail < entries else {
-        refuse(.pointerOutsideRing)
-        count.framesMissed &+= 1
-        return true
-      }
-      // No number of free descriptors would do.
-      guard (entries &- 1) &* size >= total else {
-        refuse(.receiveRingTooSmall)
-        count.framesMissed &+= 1
-        return true
-      }
-    }
-    guard options.lossless else {
-      add(1, to: Statistic.receivedWithoutBuffer)
-      miss()
-      return true
-    }
-    if !isHolding {
-      add(1, to: Statistic.receivedWithoutBuffer)
-      count.receiveStalls &+= 1
-    }
-    isHolding = true
-    return false
   }
 
   /// Copies a frame into the scratch memory: without its tag, padded as a sender would have, with its FCS.
@@ -212,11 +217,12 @@ extension Intel8254x {
     if withFCS { target.store(frameCheck.checksum(of: target.bytes(0, stored)), stored) }
   }
 
-  /// Stores `bytes` in as many buffers as it takes; the first `frame` of them are the frame without FCS.
+  /// Stores `bytes` in as many buffers as it takes; the first `frame` of them are the frame without FCS. A frame that
+  /// the statistics do not know yet is counted as one of `wireLength` bytes.
   @inline(__always) private func deliver(
-    _ bytes: RawSpan, frame: Int, wireLength: Int, _ destination: UInt64, _ status: ReceiveStatus, _ tag: UInt16,
-    _ ring: ReceiveRing, isLong: Bool
-  ) -> Bool {
+    _ bytes: RawSpan, frame: Int, countedAs wireLength: Int?, _ destination: UInt64, _ status: ReceiveStatus,
+    _ tag: UInt16, _ ring: ReceiveRing, isLong: Bool
+  ) {
     let total = bytes.byteCount
     let place = ring.head &* ReceiveDescriptor.byteCount
     let address = ring.window.load(place, as: UInt64.self)
@@ -236,22 +242,15 @@ extension Intel8254x {
       head = end
       guard isWhole else {
         count.framesMissed &+= 1
-        add(1, to: Statistic.missedPackets)
+        if wireLength != nil { add(1, to: Statistic.missedPackets) }
         finishReceive(ring, head, [])
-        return true
+        return
       }
     }
     count.framesReceived &+= 1
-    add(1, to: Statistic.totalReceived)
-    add64(wireLength, to: Statistic.totalOctetsReceived)
-    if isLong {
-      add(1, to: Statistic.oversizeReceived)
-    } else {
-      countReceived(wireLength, destination: destination)
-    }
+    if let wireLength { countAccepted(wireLength, destination: destination, isLong: isLong) }
     let small = load(Register.receiveSmallPacketDetect)
     finishReceive(ring, head, small != 0 && total <= Int(small) ? .smallReceivePacket : [])
-    return true
   }
 
   /// Moves the head and reports.

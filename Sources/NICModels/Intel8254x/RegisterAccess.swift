@@ -126,7 +126,7 @@ extension Intel8254x {
       store(value & entry.writable, offset)
       count.receiveDoorbells &+= 1
       receiveCursor.extend(to: Int(load(offset)))
-      if isHolding { offerReceiveRoom() }
+      if isBehind { catchUpReceiving() }
     case .interruptCause:
       store(load(offset) & ~(value & entry.writeOneToClear), offset)
       updateInterruptPin()
@@ -150,7 +150,7 @@ extension Intel8254x {
     case .storage, .receiveChecksum, .packetBuffer, .addressFilter, .receiveAbsoluteDelay:
       store(new, offset)
       renewReceiveSettings()
-    case .packetBufferAllocation: store(Self.packetBufferSplit(new), offset)
+    case .packetBufferAllocation: writePacketBufferAllocation(new)
     case .control: writeControl(new, changed: new ^ old)
     case .extendedControl: writeExtendedControl(new)
     case .eepromControl: writeEEPROMControl(new)
@@ -162,11 +162,11 @@ extension Intel8254x {
     case .receiveControl:
       store(new, offset)
       receiveControlChanged()
-      if isHolding { offerReceiveRoom() }
+      catchUpReceiving()
     case .receiveBase, .receiveHead:
       store(new, offset)
       receiveCursor.forget()
-      if isHolding { offerReceiveRoom() }
+      catchUpReceiving()
     case .receiveDelay:
       store(new & 0xFFFF, offset)
       renewReceiveSettings()
@@ -183,11 +183,5 @@ extension Intel8254x {
     case .transmitTail, .receiveTail, .interruptCause, .interruptCauseSet, .interruptMaskSet, .interruptMaskClear:
       preconditionFailure("\(dispatch.table.label(at: offset)) is dispatched before")
     }
-  }
-
-  /// PBA: the transmit side gets what the receive side leaves of 64 KiB (section 13.4.16).
-  private static func packetBufferSplit(_ value: UInt32) -> UInt32 {
-    let receive = value & 0x7F
-    return receive | (64 &- receive) << 16 & 0x007F_0000
   }
 }

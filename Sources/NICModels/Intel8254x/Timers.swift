@@ -24,7 +24,7 @@ final class Timers {
     transmitAbsolute = LoopTimer(on: loop) { [unowned device] in device.transmitDelayExpired() }
     negotiation = LoopTimer(on: loop) { [unowned device] in device.negotiationEnded() }
     pause = LoopTimer(on: loop) { [unowned device] in device.pauseEnded() }
-    transmitContinuation = DeferredWork(on: loop) { [unowned device] in device.transmit() }
+    transmitContinuation = DeferredWork(on: loop) { [unowned device] in device.continueTransmit() }
   }
 
   /// Stops everything but the PHY's timer.

@@ -17,6 +17,12 @@ struct TransmitBatch {
 /// it lies in guest memory; one that needs checksums is copied once; every other frame is put together first
 /// (``take(_:_:)``).
 extension Intel8254x {
+  /// Goes on with what was left for later: a pause frame, then the ring.
+  func continueTransmit() {
+    if let pauseOwed { sendPause(pauseOwed) }
+    transmit()
+  }
+
   /// Takes descriptors from head to tail, as far as wire and budget allow.
   func transmit() {
     guard !isTransmitting else { return reenteredTransmit() }

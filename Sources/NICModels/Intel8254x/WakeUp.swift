@@ -30,8 +30,10 @@ extension Intel8254x {
   }
 
   func linkChanged() {
-    let control = load(Register.wakeUpControl)
-    if control & 2 != 0, load(Register.wakeUpFilterControl) & 1 != 0 { wake(1) }
+    guard load(Register.wakeUpControl) & 2 != 0, load(Register.wakeUpFilterControl) & 1 != 0,
+      load(Register.wakeUpStatus) & 1 == 0
+    else { return }
+    wake(1)
   }
 
   /// Runs the filters. With PME_EN those of WUFC count; with APME alone, in a sleeping state, the magic packet does.
@@ -39,7 +41,8 @@ extension Intel8254x {
     let control = load(Register.wakeUpControl)
     var enabled = control & 2 != 0 ? load(Register.wakeUpFilterControl) : 0
     if control & 1 != 0, isSleeping { enabled |= 2 }
-    guard enabled != 0 else { return }
+    // After the first wake-up frame the others are passed over until software has cleared its reasons (section 6.4.2).
+    guard enabled != 0, load(Register.wakeUpStatus) & ~1 == 0 else { return }
     let destination = frame.loadLittleEndian(0, as: UInt64.self) & 0xFFFF_FFFF_FFFF
     let station = registers.load(Register.receiveAddressLow, as: UInt64.self) & 0xFFFF_FFFF_FFFF
     var reasons: UInt32 = 0
@@ -60,8 +63,7 @@ extension Intel8254x {
       reasons |= 0x1_0000 << UInt32(filter)
     }
     guard reasons != 0 else { return }
-    // The first frame is kept until software has cleared its reasons.
-    if load(Register.wakeUpStatus) & ~1 == 0 { keepWakeUpPacket(frame) }
+    keepWakeUpPacket(frame)
     wake(reasons)
   }
 

@@ -39,6 +39,12 @@ final class SwitchFabric {
     case .moved: count.stationsMoved &+= 1
     case .full: count.stationTableFull &+= 1
     }
+    // Pause frames and other talk of two ends of a cable go no further (IEEE 802.1D, table 7-10).
+    guard destination.rawValue & ~0xF != 0x0180_C200_0000 else {
+      count.received &+= 1
+      count.filtered &+= 1
+      return true
+    }
     if !destination.isGroup, let target = stations.port(of: destination, now: loop.now) {
       guard target != index else {
         count.received &+= 1

@@ -59,7 +59,7 @@ public struct SwitchWireCounters: Sendable, Equatable {
   public var delivered: UInt64 = 0
   /// Frames sent to all other ports: group address, or station unknown.
   public var flooded: UInt64 = 0
-  /// Frames whose station is on the port they came from.
+  /// Frames whose station is on the port they came from, or that are for the other end of their cable alone.
   public var filtered: UInt64 = 0
   /// Frames copied into a queue.
   public var queued: UInt64 = 0
