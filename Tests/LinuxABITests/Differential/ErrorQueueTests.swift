@@ -121,8 +121,8 @@ struct ErrorQueueTests {
     Scenario("SO_TIMESTAMPING: of what is received") { k in
       let (b, port) = await k.boundUDP()
       let a = await k.udp()
-      // SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE.
-      for flags: Int32 in [0x18, 0x08, 0x10, 0] {
+      // SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE. (The latter alone depends on what other sockets want.)
+      for flags: Int32 in [0x18, 0x08, 0] {
         await k.set(b, 1, OptionName.SO_TIMESTAMPING, flags)
         await k.send(a, "x", 0, to: port)
         await k.settle()
