@@ -40,6 +40,7 @@ public enum MessageFlags {
   public static let MSG_ERRQUEUE: Int32 = 0x2000
   public static let MSG_NOSIGNAL: Int32 = 0x4000
   public static let MSG_MORE: Int32 = 0x8000
+  public static let MSG_ZEROCOPY: Int32 = 0x400_0000
 }
 
 public enum ShutdownHow {
@@ -74,113 +75,6 @@ public enum PollMask {
   public static let POLLRDNORM: Int16 = 0x40
   public static let POLLWRNORM: Int16 = 0x100
   public static let POLLRDHUP: Int16 = 0x2000
-}
-
-/// Option levels and names of setsockopt(2) and getsockopt(2).
-public enum OptionName {
-  public static let SOL_SOCKET: Int32 = 1
-  public static let SO_DEBUG: Int32 = 1
-  public static let SO_REUSEADDR: Int32 = 2
-  public static let SO_TYPE: Int32 = 3
-  public static let SO_ERROR: Int32 = 4
-  public static let SO_DONTROUTE: Int32 = 5
-  public static let SO_BROADCAST: Int32 = 6
-  public static let SO_SNDBUF: Int32 = 7
-  public static let SO_RCVBUF: Int32 = 8
-  public static let SO_KEEPALIVE: Int32 = 9
-  public static let SO_OOBINLINE: Int32 = 10
-  public static let SO_NO_CHECK: Int32 = 11
-  public static let SO_PRIORITY: Int32 = 12
-  public static let SO_LINGER: Int32 = 13
-  public static let SO_BSDCOMPAT: Int32 = 14
-  public static let SO_REUSEPORT: Int32 = 15
-  public static let SO_PASSCRED: Int32 = 16
-  public static let SO_PEERCRED: Int32 = 17
-  public static let SO_RCVLOWAT: Int32 = 18
-  public static let SO_SNDLOWAT: Int32 = 19
-  public static let SO_RCVTIMEO: Int32 = 20
-  public static let SO_SNDTIMEO: Int32 = 21
-  public static let SO_BINDTODEVICE: Int32 = 25
-  public static let SO_PEERNAME: Int32 = 28
-  public static let SO_TIMESTAMP: Int32 = 29
-  public static let SO_ACCEPTCONN: Int32 = 30
-  public static let SO_SNDBUFFORCE: Int32 = 32
-  public static let SO_RCVBUFFORCE: Int32 = 33
-  public static let SO_PASSSEC: Int32 = 34
-  public static let SO_TIMESTAMPNS: Int32 = 35
-  public static let SO_MARK: Int32 = 36
-  public static let SO_PROTOCOL: Int32 = 38
-  public static let SO_DOMAIN: Int32 = 39
-  public static let SO_RXQ_OVFL: Int32 = 40
-  public static let SO_WIFI_STATUS: Int32 = 41
-  public static let SO_NOFCS: Int32 = 43
-  public static let SO_LOCK_FILTER: Int32 = 44
-  public static let SO_SELECT_ERR_QUEUE: Int32 = 45
-  public static let SO_BUSY_POLL: Int32 = 46
-  public static let SO_MAX_PACING_RATE: Int32 = 47
-  public static let SO_INCOMING_CPU: Int32 = 49
-  public static let SO_COOKIE: Int32 = 57
-  public static let SO_BINDTOIFINDEX: Int32 = 62
-  public static let SO_TIMESTAMP_NEW: Int32 = 63
-  public static let SO_TIMESTAMPNS_NEW: Int32 = 64
-  public static let SO_RCVTIMEO_NEW: Int32 = 66
-  public static let SO_SNDTIMEO_NEW: Int32 = 67
-  public static let SO_PREFER_BUSY_POLL: Int32 = 69
-  public static let SO_RCVMARK: Int32 = 75
-  public static let SO_PASSPIDFD: Int32 = 76
-  public static let SO_RCVPRIORITY: Int32 = 82
-  public static let SO_PASSRIGHTS: Int32 = 83
-
-  public static let IP_TOS: Int32 = 1
-  public static let IP_TTL: Int32 = 2
-  public static let IP_HDRINCL: Int32 = 3
-  public static let IP_RECVOPTS: Int32 = 6
-  public static let IP_RETOPTS: Int32 = 7
-  public static let IP_PKTINFO: Int32 = 8
-  public static let IP_MTU_DISCOVER: Int32 = 10
-  public static let IP_RECVERR: Int32 = 11
-  public static let IP_RECVTTL: Int32 = 12
-  public static let IP_RECVTOS: Int32 = 13
-  public static let IP_MTU: Int32 = 14
-  public static let IP_PASSSEC: Int32 = 18
-  public static let IP_RECVORIGDSTADDR: Int32 = 20
-  public static let IP_NODEFRAG: Int32 = 22
-  public static let IP_CHECKSUM: Int32 = 23
-  public static let IP_RECVFRAGSIZE: Int32 = 25
-  public static let IP_RECVERR_RFC4884: Int32 = 26
-  public static let IP_MULTICAST_IF: Int32 = 32
-  public static let IP_MULTICAST_TTL: Int32 = 33
-  public static let IP_MULTICAST_LOOP: Int32 = 34
-  public static let IP_ADD_MEMBERSHIP: Int32 = 35
-  public static let IP_DROP_MEMBERSHIP: Int32 = 36
-  public static let IP_MULTICAST_ALL: Int32 = 49
-  public static let IP_PROTOCOL: Int32 = 52
-
-  public static let SOL_RAW: Int32 = 255
-  public static let ICMP_FILTER: Int32 = 1
-
-  public static let UDP_CORK: Int32 = 1
-
-  public static let TCP_NODELAY: Int32 = 1
-  public static let TCP_MAXSEG: Int32 = 2
-  public static let TCP_CORK: Int32 = 3
-  public static let TCP_KEEPIDLE: Int32 = 4
-  public static let TCP_KEEPINTVL: Int32 = 5
-  public static let TCP_KEEPCNT: Int32 = 6
-  public static let TCP_SYNCNT: Int32 = 7
-  public static let TCP_LINGER2: Int32 = 8
-  public static let TCP_DEFER_ACCEPT: Int32 = 9
-  public static let TCP_WINDOW_CLAMP: Int32 = 10
-  public static let TCP_INFO: Int32 = 11
-  public static let TCP_QUICKACK: Int32 = 12
-  public static let TCP_CONGESTION: Int32 = 13
-  public static let TCP_THIN_LINEAR_TIMEOUTS: Int32 = 16
-  public static let TCP_THIN_DUPACK: Int32 = 17
-  public static let TCP_USER_TIMEOUT: Int32 = 18
-  public static let TCP_FASTOPEN: Int32 = 23
-  public static let TCP_NOTSENT_LOWAT: Int32 = 25
-  public static let TCP_SAVE_SYN: Int32 = 27
-  public static let TCP_FASTOPEN_CONNECT: Int32 = 30
 }
 
 /// Requests of ioctl(2) on sockets (asm-generic/ioctls.h, linux/sockios.h).

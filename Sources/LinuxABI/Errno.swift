@@ -30,6 +30,8 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let EPIPE = Errno(32)
   public static let EDOM = Errno(33)
   public static let ENOSYS = Errno(38)
+  public static let ENOMSG = Errno(42)
+  public static let ENODATA = Errno(61)
   public static let ENONET = Errno(64)
   public static let EPROTO = Errno(71)
   public static let ENOTSOCK = Errno(88)
@@ -76,6 +78,8 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     32: ("EPIPE", "Broken pipe"),
     33: ("EDOM", "Numerical argument out of domain"),
     38: ("ENOSYS", "Function not implemented"),
+    42: ("ENOMSG", "No message of desired type"),
+    61: ("ENODATA", "No data available"),
     64: ("ENONET", "Machine is not on the network"),
     71: ("EPROTO", "Protocol error"),
     88: ("ENOTSOCK", "Socket operation on non-socket"),

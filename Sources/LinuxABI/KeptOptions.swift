@@ -1,8 +1,9 @@
 import Sockets
 
-/// An option of one number that Linux keeps for a socket: which values it takes, and what it shows before any was set.
+/// An option of one number that Linux keeps for a socket: which values it takes, what it shows before any was set, and
+/// where the socket has it, if it has an effect.
 ///
-/// These are the options whose effect lies outside of this stack (there are no queueing disciplines, packet filters,
+/// Options without a ``field`` are those whose effect lies outside of this stack (there are no queueing disciplines,
 /// firewall marks or busy polling here), or in what recvmsg(2) reports beside the bytes: there a call reads what was kept.
 struct KeptOption {
   enum Rule {
@@ -13,16 +14,36 @@ struct KeptOption {
     case any
     /// As ``range(_:)``, but no more than that is remembered.
     case limited(ClosedRange<Int32>, most: Int32)
+    /// The error for anything but these.
+    case choice([Int32], Errno)
     /// Taken, and not remembered.
     case ignored
+    /// As ``range(_:)``, but not remembered.
+    case forgotten(ClosedRange<Int32>)
     /// What was said once cannot be taken back (EPERM).
     case lock
+    /// A number that stands for another.
+    case replaced(ClosedRange<Int32>, Int32, by: Int32)
+    /// Microseconds, in whole milliseconds (Linux's `jiffies`), at least two.
+    case milliseconds(most: Int32)
+    /// A lower port in the lower half and an upper one in the upper half; 0 in either: none.
+    case ports
+    /// Can only be read.
+    case readOnly
+    case refused(Errno)
   }
+
+  typealias Field = any WritableKeyPath<SocketOptions, Int32> & Sendable
 
   let rule: Rule
   var initial: Int32 = 0
-  /// Sockets that do not know it: what they answer.
+  /// Sockets that do not know it: what they answer to setsockopt(2), and whether to getsockopt(2) too.
   var unknown: (transports: [SocketKind.Transport], errno: Errno)?
+  var isUnknownToGet = false
+  var field: Field?
+  /// Bytes that the IP level wants at least, or exactly.
+  var length: ClosedRange<Int> = 0...Int.max
+  var isWriteOnly = false
 
   /// The value to keep.
   func accept(_ value: Int32, before: Int32) throws(Errno) -> Int32 {
@@ -30,15 +51,30 @@ struct KeptOption {
     case .flag: return value != 0 ? 1 : 0
     case .any: return value
     case .ignored: return initial
-    case .range(let range):
+    case .range(let range), .forgotten(let range):
       guard range.contains(value) else { throw .EINVAL }
       return value
     case .limited(let range, let most):
       guard range.contains(value) else { throw .EINVAL }
       return min(value, most)
+    case .choice(let values, let errno):
+      guard values.contains(value) else { throw errno }
+      return value
+    case .replaced(let range, let number, let other):
+      guard range.contains(value) else { throw .EINVAL }
+      return value == number ? other : value
+    case .milliseconds(let most):
+      guard value > 1000, value <= most else { throw .EINVAL }
+      return (value + 999) / 1000 * 1000
+    case .ports:
+      let (low, high) = (UInt16(truncatingIfNeeded: value), UInt16(truncatingIfNeeded: value >> 16))
+      guard low == 0 || high == 0 || low <= high else { throw .EINVAL }
+      return value
     case .lock:
       guard value != 0 || before == 0 else { throw .EPERM }
       return value != 0 ? 1 : 0
+    case .readOnly: throw .ENOPROTOOPT
+    case .refused(let errno): throw errno
     }
   }
 
@@ -49,46 +85,35 @@ struct KeptOption {
 
   /// The value of an option of a socket.
   static func value(_ level: Int32, _ name: Int32, of socket: any Socket) -> Int32 {
-    socket.options.kept[key(level, name)] ?? table[key(level, name)]?.initial ?? 0
+    guard let option = table[key(level, name)] else { return 0 }
+    if let field = option.field { return socket.options[keyPath: field] }
+    return socket.options.kept[key(level, name)] ?? option.initial
+  }
+}
+
+extension SystemCalls {
+  /// Keeps an option's number.
+  func keep(
+    _ option: KeptOption, _ socket: any Socket, _ level: Int32, _ name: Int32, _ number: Int
+  ) throws(Errno) {
+    if let unknown = option.unknown, unknown.transports.contains(socket.kind.transport) { throw unknown.errno }
+    let before = KeptOption.value(level, name, of: socket)
+    let value = try option.accept(Int32(truncatingIfNeeded: number), before: before)
+    if let field = option.field {
+      socket.options[keyPath: field] = value
+    } else {
+      socket.options.kept[KeptOption.key(level, name)] = value
+    }
   }
 
-  private static let table: [Int64: KeptOption] = {
-    var table: [Int64: KeptOption] = [:]
-    func add(_ level: Int32, _ names: [Int32], _ option: KeptOption) {
-      for name in names { table[key(level, name)] = option }
+  /// What getsockopt(2) shows of an option.
+  func kept(_ option: KeptOption, _ socket: any Socket, _ level: Int32, _ name: Int32) throws(Errno) -> [UInt8] {
+    if option.isUnknownToGet, let unknown = option.unknown, unknown.transports.contains(socket.kind.transport) {
+      throw unknown.errno
     }
-    add(
-      OptionName.SOL_SOCKET,
-      [
-        OptionName.SO_DEBUG, OptionName.SO_NO_CHECK, OptionName.SO_RXQ_OVFL, OptionName.SO_WIFI_STATUS,
-        OptionName.SO_NOFCS, OptionName.SO_SELECT_ERR_QUEUE, OptionName.SO_PREFER_BUSY_POLL, OptionName.SO_RCVMARK,
-        OptionName.SO_RCVPRIORITY,
-      ], KeptOption(rule: .flag))
-    add(OptionName.SOL_SOCKET, [OptionName.SO_LOCK_FILTER], KeptOption(rule: .lock))
-    add(OptionName.SOL_SOCKET, [OptionName.SO_BSDCOMPAT], KeptOption(rule: .ignored))
-    add(OptionName.SOL_SOCKET, [OptionName.SO_MARK], KeptOption(rule: .any))
-    add(OptionName.SOL_SOCKET, [OptionName.SO_BUSY_POLL], KeptOption(rule: .range(0...Int32.max)))
-    add(
-      OptionName.SOL_SOCKET, [OptionName.SO_MAX_PACING_RATE, OptionName.SO_INCOMING_CPU],
-      KeptOption(rule: .any, initial: -1))
-    add(
-      Protocol.IPPROTO_IP,
-      [
-        OptionName.IP_RECVOPTS, OptionName.IP_RETOPTS, OptionName.IP_PKTINFO, OptionName.IP_RECVTTL,
-        OptionName.IP_RECVTOS, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR, OptionName.IP_CHECKSUM,
-      ], KeptOption(rule: .flag))
-    add(
-      Protocol.IPPROTO_IP, [OptionName.IP_RECVFRAGSIZE], KeptOption(rule: .flag, unknown: ([.stream], .EINVAL)))
-    add(
-      Protocol.IPPROTO_IP, [OptionName.IP_NODEFRAG],
-      KeptOption(rule: .flag, unknown: ([.stream, .datagram, .ping], .ENOPROTOOPT)))
-    add(Protocol.IPPROTO_IP, [OptionName.IP_RECVERR_RFC4884], KeptOption(rule: .range(0...1)))
-    add(Protocol.IPPROTO_TCP, [OptionName.TCP_SAVE_SYN], KeptOption(rule: .range(0...2)))
-    // Without cookies of earlier connections every connection opens the ordinary way (RFC 7413 4.1).
-    add(Protocol.IPPROTO_TCP, [OptionName.TCP_FASTOPEN], KeptOption(rule: .limited(0...Int32.max, most: 4096)))
-    add(Protocol.IPPROTO_TCP, [OptionName.TCP_FASTOPEN_CONNECT], KeptOption(rule: .range(0...1)))
-    return table
-  }()
+    guard !option.isWriteOnly else { throw .ENOPROTOOPT }
+    return Self.bytes(of: KeptOption.value(level, name, of: socket))
+  }
 }
 
 /// Priorities that IP_TOS brings with it (Linux `ip_tos2prio`), by bits 1 to 4 of the octet.

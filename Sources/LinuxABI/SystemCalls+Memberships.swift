@@ -18,7 +18,7 @@ extension SystemCalls {
   }
 
   /// The interface that a request means; nil if there is none.
-  private func interface(_ address: IPv4Address, _ index: Int, group: IPv4Address?) -> NetworkInterface? {
+  func interface(_ address: IPv4Address, _ index: Int, group: IPv4Address?) -> NetworkInterface? {
     if index != 0 { return stack.interface(at: index) }
     if address != .any { return stack.interfaces.first { $0.addresses.contains { $0.address == address } } }
     return group.flatMap { stack.routes.lookUp($0)?.interface }
@@ -31,18 +31,10 @@ extension SystemCalls {
     let datagrams = socket as? DatagramSocket
     switch (level, name) {
     case (Protocol.IPPROTO_IP, OptionName.IP_ADD_MEMBERSHIP), (Protocol.IPPROTO_IP, OptionName.IP_DROP_MEMBERSHIP):
-      guard let datagrams else { throw .EPROTO }
+      guard datagrams != nil else { throw .EPROTO }
       guard let wanted = request(value, least: 8) else { throw .EINVAL }
-      let joins = name == OptionName.IP_ADD_MEMBERSHIP
-      guard wanted.group.isMulticast || !joins else { throw .EINVAL }
-      let interface = interface(wanted.address, wanted.index, group: wanted.group)
-      if joins {
-        guard let interface else { throw .ENODEV }
-        try errnoOf { () throws(SocketError) in try datagrams.join(wanted.group, on: interface) }
-      } else {
-        if interface == nil { throw wanted.index == 0 && wanted.address == .any ? .ENODEV : .EADDRNOTAVAIL }
-        try errnoOf { () throws(SocketError) in try datagrams.leave(wanted.group, on: interface) }
-      }
+      try changeMembership(
+        socket, wanted.group, wanted.address, wanted.index, joins: name == OptionName.IP_ADD_MEMBERSHIP)
     case (Protocol.IPPROTO_IP, OptionName.IP_MULTICAST_IF):
       guard let datagrams else { throw .EINVAL }
       guard let wanted = request(value, least: 4) else { throw .EINVAL }
@@ -63,6 +55,7 @@ extension SystemCalls {
       var mask = Self.bytes(of: raw.filteredICMPTypes)
       for (i, byte) in value.prefix(4).enumerated() { mask[i] = byte }
       raw.filteredICMPTypes = mask.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+    case (Protocol.IPPROTO_IP, _): return try setSourceMembership(socket, name, value)
     default: return false
     }
     return true

@@ -174,70 +174,6 @@ extension SystemCalls {
     throw .EFAULT
   }
 
-  /// Offsets in `struct msghdr` (x86-64): name 0, namelen 8, iov 16, iovlen 24, control 32, controllen 40, flags 48.
-  private func sendmsg(_ a: Arguments) async throws(Errno) -> Int {
-    let header = a.word(1)
-    let name = try a.memory.load(header, as: UInt.self)
-    let nameLength = try a.memory.load(header &+ 8, as: Int32.self)
-    guard name == 0 || nameLength >= 0 else { throw .EINVAL }
-    var destination: Endpoint?
-    if name != 0 && nameLength > 0 {
-      // More than any address needs is cut, not refused.
-      let bytes = try a.memory.bytes(name, min(Int(nameLength), 128))
-      destination = try Arguments.destination(UnsafeRawBufferPointer(bytes))
-    }
-    let vectors = try a.vectors(
-      try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
-      tooMany: .EMSGSIZE)
-    let bytes = vectors.flatMap { Array($0) }
-    // The array must stay where it is while the call waits for room.
-    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 16)
-    defer { copy.deallocate() }
-    copy.copyBytes(from: bytes)
-    return try await sendto(
-      a.int(0), UnsafeRawBufferPointer(rebasing: copy[..<bytes.count]), flags: a.int(2), to: destination)
-  }
-
-  private func recvmsg(_ a: Arguments) async throws(Errno) -> Int {
-    let header = a.word(1)
-    let vectors = try a.vectors(
-      try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
-      tooMany: .EMSGSIZE)
-    let total = vectors.reduce(0) { $0 + $1.count }
-    let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
-    defer { gathered.deallocate() }
-    let result = try await recvfrom(
-      a.int(0), UnsafeMutableRawBufferPointer(rebasing: gathered[..<total]), flags: a.int(2))
-    var offset = 0
-    for vector in vectors where offset < min(result.count, total) {
-      let part = min(vector.count, min(result.count, total) - offset)
-      vector.copyMemory(from: UnsafeRawBufferPointer(rebasing: gathered[offset..<(offset + part)]))
-      offset += part
-    }
-    let name = try a.memory.load(header, as: UInt.self)
-    if name != 0, let source = result.source {
-      let room = Int(try a.memory.load(header &+ 8, as: Int32.self))
-      let bytes = SocketAddress.encode(source)
-      try a.memory.copy(bytes.prefix(max(room, 0)), to: name)
-      try a.memory.store(Int32(bytes.count), at: header &+ 8)
-    } else if name != 0 {
-      try a.memory.store(Int32(0), at: header &+ 8)
-    }
-    let control = try a.memory.load(header &+ 32, as: UInt.self)
-    let room = control == 0 ? 0 : try a.memory.load(header &+ 40, as: UInt.self)
-    var messages = ControlMessages(room: Int(min(room, 1 << 16)))
-    if let datagram = result.datagram, let socket = table[a.int(0)]?.socket {
-      messages.describe(datagram, for: socket, on: loop)
-    }
-    try a.memory.copy(messages.bytes, to: control)
-    try a.memory.store(UInt(messages.bytes.count), at: header &+ 40)
-    var flags = result.fullCount > total ? MessageFlags.MSG_TRUNC : 0
-    if messages.isTruncated { flags |= MessageFlags.MSG_CTRUNC }
-    if result.isOutOfBand { flags |= MessageFlags.MSG_OOB }
-    try a.memory.store(flags, at: header &+ 48)
-    return result.count
-  }
-
   private func control(_ call: SystemCallNumber, _ a: Arguments) async throws(Errno) -> Int {
     switch call {
     case .close: try await close(a.int(0))
@@ -245,30 +181,8 @@ extension SystemCalls {
     case .dup2: return Int(try await dup3(a.int(0), a.int(1), flags: 0, allowsSame: true))
     case .dup3: return Int(try await dup3(a.int(0), a.int(1), flags: a.int(2)))
     case .fcntl: return try fcntl(a.int(0), a.int(1), a.long(2))
-    case .setsockopt:
-      let length = Int(a.int(4))
-      guard length >= 0 else { throw .EINVAL }
-      let value: UnsafeMutableRawBufferPointer
-      do throws(Errno) { value = try a.memory.bytes(a.word(3), length) } catch {
-        throw Self.refusal(try file(a.int(0)).socket, a.int(1), a.int(2), length) ?? error
-      }
-      try setsockopt(a.int(0), a.int(1), a.int(2), UnsafeRawBufferPointer(value))
-    case .getsockopt:
-      if let refusal = Self.levelRefusal(try file(a.int(0)).socket, a.int(1), a.int(2)) { throw refusal }
-      let room = try a.memory.load(a.word(4), as: Int32.self)
-      guard room >= 0 else { throw .EINVAL }
-      let bytes: [UInt8] = try getsockopt(a.int(0), a.int(1), a.int(2))
-      // An interface's name is told whole or not at all.
-      if a.int(1) == OptionName.SOL_SOCKET, a.int(2) == OptionName.SO_BINDTODEVICE, !bytes.isEmpty, room < 16 {
-        throw .EINVAL
-      }
-      // The IP level answers in one byte where no `int` fits (ip(7)).
-      let isByte =
-        a.int(1) == Protocol.IPPROTO_IP && a.int(2) != OptionName.IP_MULTICAST_IF && (1..<4).contains(room)
-        && bytes.dropFirst().allSatisfy { $0 == 0 }
-      let part = bytes.prefix(isByte ? 1 : Int(room))
-      try a.memory.copy(part, to: a.word(3))
-      try a.memory.store(Int32(part.count), at: a.word(4))
+    case .setsockopt: try setOption(a)
+    case .getsockopt: try getOption(a)
     case .ioctl: return try deviceControl(a)
     default:
       let count = Int(UInt32(truncatingIfNeeded: a.word(1)))

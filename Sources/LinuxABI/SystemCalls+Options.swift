@@ -16,8 +16,11 @@ extension SystemCalls {
         try setSocketOption(socket, name, value)
       } else if Self.hasLevel(socket, level), let kept = KeptOption.find(level, name) {
         let number = level == Protocol.IPPROTO_IP ? Self.shortInteger(value) : try Self.integer(value)
+        guard level != Protocol.IPPROTO_IP || kept.length.contains(value.count) else { throw .EINVAL }
         try keep(kept, socket, level, name, number)
-      } else if try !setMembership(socket, level, name, value) {
+      } else if try !setInternet(socket, level, name, value), try !setMembership(socket, level, name, value),
+        try !setStream(socket, level, name, value)
+      {
         // TCP and UDP look for a number before they look for the option.
         if level != Protocol.IPPROTO_IP, Self.hasLevel(socket, level), value.count < 4,
           name != OptionName.TCP_CONGESTION || level != Protocol.IPPROTO_TCP
@@ -55,12 +58,19 @@ extension SystemCalls {
 
   /// getsockopt(2): the option's bytes, as many as it has.
   public func getsockopt(_ descriptor: Int32, _ level: Int32, _ name: Int32) throws(Errno) -> [UInt8] {
+    try getsockopt(descriptor, level, name, room: Int.max)
+  }
+
+  /// The same for a program that has room for so many bytes, which a few options look at.
+  func getsockopt(_ descriptor: Int32, _ level: Int32, _ name: Int32, room: Int) throws(Errno) -> [UInt8] {
     let socket = try socketFor(.getsockopt, descriptor)
     return try traced(.getsockopt, "\(descriptor), \(level), \(name)", { _ in 0 }) { () throws(Errno) in
       if level == OptionName.SOL_SOCKET { return try socketOption(socket, name) }
-      if Self.hasLevel(socket, level), KeptOption.find(level, name) != nil {
-        return Self.bytes(of: KeptOption.value(level, name, of: socket))
+      if Self.hasLevel(socket, level), let option = KeptOption.find(level, name) {
+        return try kept(option, socket, level, name)
       }
+      if let answer = try internetOption(socket, level, name) { return answer }
+      if let answer = try streamOption(socket, level, name, room: room) { return answer }
       if let answer = try membershipOption(socket, level, name) { return answer }
       guard let option = Self.option(level, name, of: socket) else {
         throw Self.hasLevel(socket, level) ? .ENOPROTOOPT : .EOPNOTSUPP
@@ -102,6 +112,10 @@ extension SystemCalls {
     case OptionName.IP_MULTICAST_IF: return isStream ? .EINVAL : nil
     case OptionName.IP_MULTICAST_ALL: return nil
     case OptionName.IP_MTU: return .ENOPROTOOPT
+    case OptionName.IP_UNBLOCK_SOURCE...OptionName.IP_MSFILTER, OptionName.MCAST_JOIN_GROUP...OptionName.MCAST_MSFILTER:
+      return sourceRefusal(name, count)
+    case OptionName.IP_OPTIONS where count > IPv4HeaderOptions.limit: return .EINVAL
+    case OptionName.IP_OPTIONS, OptionName.IP_ROUTER_ALERT, OptionName.IP_UNICAST_IF: return nil
     default: return option(level, name, of: socket) == nil ? .ENOPROTOOPT : nil
     }
   }

@@ -50,13 +50,20 @@ extension SystemCalls {
         entries[i].returned = 0
       } else if let file = table[entries[i].descriptor] {
         let always = PollMask.POLLERR | PollMask.POLLHUP
-        entries[i].returned = Self.mask(file.socket.readiness) & (entries[i].events | always)
+        var mask = Self.mask(file.socket.readiness)
+        if !file.socket.errors.isEmpty, Self.selectsErrors(file.socket) { mask |= PollMask.POLLPRI }
+        entries[i].returned = mask & (entries[i].events | always)
       } else {
         entries[i].returned = PollMask.POLLNVAL
       }
       if entries[i].returned != 0 { ready += 1 }
     }
     return ready
+  }
+
+  /// SO_SELECT_ERR_QUEUE: the error queue counts as urgent.
+  private static func selectsErrors(_ socket: any Socket) -> Bool {
+    KeptOption.value(OptionName.SOL_SOCKET, OptionName.SO_SELECT_ERR_QUEUE, of: socket) != 0
   }
 
   private static func mask(_ readiness: Readiness) -> Int16 {

@@ -13,6 +13,7 @@ extension SystemCalls {
       socket.options.interfaceIndex = stack.interface(named: text)?.index ?? 0
       return
     }
+    if try setStructured(socket, name, value) { return }
     let number = try Self.integer(value)
     if let kept = KeptOption.find(OptionName.SOL_SOCKET, name) {
       return try keep(kept, socket, OptionName.SOL_SOCKET, name, number)
@@ -28,11 +29,18 @@ extension SystemCalls {
       OptionName.SO_TIMESTAMPNS_NEW:
       // There is one kind of time stamp at a time; turning any of them off turns it off.
       socket.options.timestamp = number != 0 ? name : 0
+      if number != 0 { useTimestampNames(of: socket, newer: name >= OptionName.SO_TIMESTAMP_NEW) }
     case OptionName.SO_PRIORITY: socket.options.priority = Int32(truncatingIfNeeded: number)
-    case OptionName.SO_SNDBUF: socket.options.sendBuffer = Self.bufferSize(number, minimum: 4608)
-    case OptionName.SO_RCVBUF: socket.options.receiveBuffer = Self.bufferSize(number, minimum: 2304)
-    case OptionName.SO_SNDBUFFORCE: socket.options.sendBuffer = Self.forcedBufferSize(number, minimum: 4608)
-    case OptionName.SO_RCVBUFFORCE: socket.options.receiveBuffer = Self.forcedBufferSize(number, minimum: 2304)
+    case OptionName.SO_SNDBUF, OptionName.SO_SNDBUFFORCE:
+      let isForced = name == OptionName.SO_SNDBUFFORCE
+      socket.options.sendBuffer =
+        isForced ? Self.forcedBufferSize(number, minimum: 4608) : Self.bufferSize(number, minimum: 4608)
+      socket.options.lockedBuffers |= 1
+    case OptionName.SO_RCVBUF, OptionName.SO_RCVBUFFORCE:
+      let isForced = name == OptionName.SO_RCVBUFFORCE
+      socket.options.receiveBuffer =
+        isForced ? Self.forcedBufferSize(number, minimum: 2304) : Self.bufferSize(number, minimum: 2304)
+      socket.options.lockedBuffers |= 2
     case OptionName.SO_BINDTOIFINDEX:
       guard number >= 0 else { throw .EINVAL }
       socket.options.interfaceIndex = number
@@ -58,9 +66,10 @@ extension SystemCalls {
 
   func socketOption(_ socket: any Socket, _ name: Int32) throws(Errno) -> [UInt8] {
     let options = socket.options
-    if KeptOption.find(OptionName.SOL_SOCKET, name) != nil {
-      return Self.bytes(of: KeptOption.value(OptionName.SOL_SOCKET, name, of: socket))
+    if let option = KeptOption.find(OptionName.SOL_SOCKET, name) {
+      return try kept(option, socket, OptionName.SOL_SOCKET, name)
     }
+    if let answer = try structuredOption(socket, name) { return answer }
     func flag(_ value: Bool) -> [UInt8] { Self.bytes(of: Int32(value ? 1 : 0)) }
     switch name {
     case OptionName.SO_REUSEADDR: return flag(options.reuseAddress)
@@ -108,16 +117,6 @@ extension SystemCalls {
     case OptionName.SO_SNDTIMEO, OptionName.SO_SNDTIMEO_NEW: return Self.timeval(options.sendTimeout)
     default: throw .ENOPROTOOPT
     }
-  }
-
-  /// Keeps an option's number.
-  func keep(
-    _ option: KeptOption, _ socket: any Socket, _ level: Int32, _ name: Int32, _ number: Int
-  ) throws(Errno) {
-    if let unknown = option.unknown, unknown.transports.contains(socket.kind.transport) { throw unknown.errno }
-    let before = KeptOption.value(level, name, of: socket)
-    socket.options.kept[KeptOption.key(level, name)] = try option.accept(
-      Int32(truncatingIfNeeded: number), before: before)
   }
 
   /// SO_SNDBUFFORCE and SO_RCVBUFFORCE go beyond net.core's limits.

@@ -1,3 +1,4 @@
+import NetStack
 import Packets
 import Sockets
 
@@ -19,11 +20,24 @@ extension SystemCalls {
     }
   }
 
-  /// sendto(2); nil sends to the connected peer.
+  /// The oldest entry of the error queue, never waited for: its payload in the buffer, and where it was to go as source.
+  private static func takeQueued(
+    _ socket: any Socket, _ buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> ReceiveResult {
+    guard let entry = socket.takeQueuedError() else { throw .EAGAIN }
+    let count = min(entry.payload.count, buffer.count)
+    buffer.copyBytes(from: entry.payload.prefix(count))
+    var result = ReceiveResult(count: count, fullCount: entry.payload.count, source: entry.destination)
+    result.queuedError = entry
+    return result
+  }
+
+  /// sendto(2), and sendmsg(2) with `control`; nil sends to the connected peer.
   ///
   /// - Throws: EOPNOTSUPP for MSG_OOB on anything but a stream.
   public func sendto(
-    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, flags: Int32 = 0, to destination: Endpoint? = nil
+    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, flags: Int32 = 0, to destination: Endpoint? = nil,
+    control: DatagramControl? = nil
   ) async throws(Errno) -> Int {
     try await holding(
       .sendto, descriptor, "\(descriptor), \(bytes.count), \(flags), \(destination?.text ?? "NULL")", { $0 }
@@ -37,15 +51,16 @@ extension SystemCalls {
       }
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_MORE != 0 { transfer.insert(.more) }
+      if flags & MessageFlags.MSG_ZEROCOPY != 0 { transfer.insert(.zeroCopy) }
       return try await errnoOf { () async throws(SocketError) in
-        try await socket.send(bytes, to: destination, flags: transfer)
+        try await socket.send(bytes, to: destination, flags: transfer, control: control)
       }
     }
   }
 
   /// recvfrom(2). With MSG_TRUNC the count of a datagram is its full length, even where the buffer was smaller.
   ///
-  /// - Throws: EINVAL for MSG_OOB without urgent data, EAGAIN for MSG_ERRQUEUE (the error queue is empty).
+  /// - Throws: EINVAL for MSG_OOB without urgent data, EAGAIN for MSG_ERRQUEUE with an empty error queue.
   public func recvfrom(
     _ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, flags: Int32 = 0
   ) async throws(Errno) -> ReceiveResult {
@@ -54,12 +69,12 @@ extension SystemCalls {
       let isStream = socket.kind.transport == .stream
       // UDP does not look at the flag.
       if flags & MessageFlags.MSG_OOB != 0 && !isStream && socket.kind.transport != .datagram { throw .EOPNOTSUPP }
-      guard flags & MessageFlags.MSG_ERRQUEUE == 0 else { throw .EAGAIN }
+      if flags & MessageFlags.MSG_ERRQUEUE != 0 { return try Self.takeQueued(socket, buffer) }
       var transfer: TransferFlags = []
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_PEEK != 0 { transfer.insert(.peek) }
       if flags & MessageFlags.MSG_WAITALL != 0 { transfer.insert(.waitAll) }
-      if isStream && flags & MessageFlags.MSG_TRUNC != 0 { transfer.insert(.discard) }
+      if flags & MessageFlags.MSG_TRUNC != 0 { transfer.insert(isStream ? .discard : .wholeLength) }
       if isStream && flags & MessageFlags.MSG_OOB != 0 { transfer.insert(.outOfBand) }
       var result = try await errnoOf { () async throws(SocketError) in
         try await socket.receive(into: buffer, flags: transfer)

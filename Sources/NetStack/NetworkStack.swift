@@ -87,10 +87,11 @@ public final class NetworkStack {
   /// What `bind` demands of an address, before it looks at anything else.
   ///
   /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a broadcast
-  ///   address; ``NetworkError/addressFamilyNotSupported``.
-  public func checkBindable(_ address: IPAddress) throws(NetworkError) {
+  ///   address, or `rules` allow any; ``NetworkError/addressFamilyNotSupported``.
+  public func checkBindable(_ address: IPAddress, _ rules: LocalAddressRules = .init()) throws(NetworkError) {
     if address.isUnspecified { return }
     guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
+    if rules.takesForeignAddresses || rules.isTransparent { return }
     guard isLocal(wanted) || wanted.isMulticast || isBroadcast(wanted) else { throw .addressNotAvailable }
   }
 
@@ -118,25 +119,31 @@ public final class NetworkStack {
   /// - Parameters:
   ///   - source: the address to speak from; nil or 0.0.0.0: the route decides.
   ///   - index: index of the only interface that may be used, if the caller is bound to one; 0: any.
-  /// - Throws: ``NetworkError/noSuchDevice``, ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` if `source` is not one of this host's,
-  ///   ``NetworkError/addressFamilyNotSupported``.
+  ///   - isTransparent: `source` need not be one of this host's.
+  ///   - headerOptions: stand in the header of every datagram; a source route among them leads the way.
+  /// - Throws: ``NetworkError/noSuchDevice``, ``NetworkError/noRoute``, also if `source` is not one of this host's
+  ///   (Linux `ip_route_output_key_hash_rcu`), ``NetworkError/addressFamilyNotSupported``.
   public func path(
-    to destination: IPAddress, from source: IPAddress?, via index: Int = 0
+    to destination: IPAddress, from source: IPAddress?, via index: Int = 0, isTransparent: Bool = false,
+    headerOptions: IPv4HeaderOptions? = nil
   ) throws(NetworkError) -> Path {
     let interface = interface(at: index)
     if index != 0 && interface == nil { throw .noSuchDevice }
-    guard var target = destination.v4 else { throw .addressFamilyNotSupported }
+    guard let final = destination.v4 else { throw .addressFamilyNotSupported }
+    var target = headerOptions?.firstHop ?? final
     var wanted: IPv4Address?
     if let source, !source.isUnspecified {
       guard let address = source.v4 else { throw .addressFamilyNotSupported }
-      guard isLocal(address) else { throw .addressNotAvailable }
+      guard isTransparent || isLocal(address) else { throw .noRoute }
       wanted = address
     }
     // Linux takes the unspecified destination for this host.
     if target == .any { target = wanted ?? .loopback }
-    if isLocal(target), interface.map({ $0.isHome(of: target) }) ?? true { return localPath(to: target, from: wanted) }
+    if isLocal(target), interface.map({ $0.isHome(of: target) }) ?? true {
+      return localPath(to: target, from: wanted, headerOptions, headerOptions?.firstHop == nil ? target : final)
+    }
     if target == .broadcast || target.isMulticast {
-      return try groupPath(to: target, from: wanted, via: interface)
+      return try groupPath(to: target, from: wanted, via: interface, headerOptions, final)
     }
     guard let route = routes.lookUp(target, via: interface) ?? interface.flatMap(Self.onLink) else { throw .noRoute }
     guard let from = wanted ?? route.preferredSource ?? route.interface.source(for: route.gateway ?? target) else {
@@ -146,7 +153,8 @@ public final class NetworkStack {
     let limit = pathMTUs.mtu(to: target, now: loop.now) ?? route.interface.mtu
     return Path(
       stack: self, interface: route.interface, source: from, destination: target, nextHop: route.gateway ?? target,
-      station: isBroadcast ? .broadcast : nil, mtu: min(limit, route.interface.mtu), isBroadcast: isBroadcast)
+      station: isBroadcast ? .broadcast : nil, mtu: min(limit, route.interface.mtu), isBroadcast: isBroadcast,
+      headerOptions: headerOptions, final: final)
   }
 
   /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
@@ -154,14 +162,17 @@ public final class NetworkStack {
     interface.isUp && !interface.isLoopback ? Route(prefix: .any, interface: interface) : nil
   }
 
-  private func localPath(to target: IPv4Address, from wanted: IPv4Address?) -> Path {
+  private func localPath(
+    to target: IPv4Address, from wanted: IPv4Address?, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
+  ) -> Path {
     Path(
       stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target, station: .zero,
-      mtu: loopback.mtu, isBroadcast: false)
+      mtu: loopback.mtu, isBroadcast: false, headerOptions: headerOptions, final: final)
   }
 
   private func groupPath(
-    to target: IPv4Address, from wanted: IPv4Address?, via bound: NetworkInterface?
+    to target: IPv4Address, from wanted: IPv4Address?, via bound: NetworkInterface?,
+    _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) throws(NetworkError) -> Path {
     guard
       let interface = bound ?? routes.lookUp(target)?.interface
@@ -173,7 +184,7 @@ public final class NetworkStack {
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,
       station: interface.isLoopback ? .zero : target == .broadcast ? .broadcast : MACAddress(multicast: target),
-      mtu: interface.mtu, isBroadcast: target == .broadcast)
+      mtu: interface.mtu, isBroadcast: target == .broadcast, headerOptions: headerOptions, final: final)
   }
 
   /// A router said that datagrams to `destination` must not be longer than `mtu`. Kept for ten minutes, not below 552

@@ -39,6 +39,12 @@ public class DatagramSocket: Socket {
       endpoint.receiveQueueLimit = newValue.receiveBuffer
       endpoint.allowsBroadcast = newValue.broadcast
       endpoint.receivesAllGroups = newValue.receivesAllGroups
+      endpoint.filter = newValue.filter
+      endpoint.keepsHeaderOptions = newValue.receivesOptions != 0 || newValue.receivesReturnOptions != 0
+      if endpoint.rules != newValue.addressRules { endpoint.rules = newValue.addressRules }
+      if endpoint.headerOptions != newValue.headerOptions { endpoint.headerOptions = newValue.headerOptions }
+      let index = Int(newValue.unicastInterface.byteSwapped)
+      if endpoint.unicastIndex != index { endpoint.unicastIndex = index }
       if endpoint.boundIndex != newValue.interfaceIndex { endpoint.boundIndex = newValue.interfaceIndex }
       optionsChanged(newValue)
     }
@@ -66,7 +72,9 @@ public class DatagramSocket: Socket {
   func connectEndpoint(to remote: Endpoint) throws(NetworkError) { throw .operationNotSupported }
   func disconnectEndpoint() {}
   /// `more`: what follows belongs to the same message (UDP only).
-  func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
+  func sendMessage(
+    _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
+  ) throws(NetworkError) {
     throw .operationNotSupported
   }
 
@@ -94,14 +102,15 @@ public class DatagramSocket: Socket {
   }
 
   public func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int {
     let deadline = storedOptions.sendTimeout.map { stack.loop.now + $0 }
     while true {
       do throws(NetworkError) {
         // Even a send that fails leaves the socket with a port.
         try bindIfNeeded()
-        try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more))
+        try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more), control)
+        noteSent(bytes.count, flags, control)
         return bytes.count
       } catch .wouldBlock {
         if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
@@ -120,16 +129,38 @@ public class DatagramSocket: Socket {
       if endpoint.isClosed { throw .network(.closed) }
       if let error = endpoint.takeError() { throw .network(error) }
       var span = buffer.mutableBytes
-      if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
-        return ReceiveResult(
+      if flags.contains(.peek), storedOptions.peekOffset >= 0 {
+        let offset = Int(storedOptions.peekOffset)
+        if let (datagram, left) = endpoint.peek(into: &span, at: offset) {
+          let count = min(left, buffer.count)
+          movePeekOffset(flags.contains(.wholeLength) ? datagram.length : count)
+          var result = ReceiveResult(
+            count: count, fullCount: datagram.length, source: datagram.source, datagram: datagram)
+          // A datagram whose rest is shown counts as whole (Linux `udp_recvmsg`).
+          result.isCut = buffer.count <= left && buffer.count < datagram.length
+          return result
+        }
+      } else if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
+        if !flags.contains(.peek) {
+          movePeekOffset(-(flags.contains(.wholeLength) ? datagram.length : min(datagram.length, buffer.count)))
+        }
+        var result = ReceiveResult(
           count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source,
           datagram: datagram)
+        if datagram.optionLength > 0 { result.headerOptions = endpoint.receivedOptions }
+        return result
       }
       // Only who would wait is told of the end.
       if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
       if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
       try await wait(for: .readable, until: deadline)
     }
+  }
+
+  /// SO_PEEK_OFF follows what is looked at and what is taken.
+  private func movePeekOffset(_ count: Int) {
+    guard storedOptions.peekOffset >= 0 else { return }
+    storedOptions.peekOffset = Int32(clamping: max(0, Int(storedOptions.peekOffset) + count))
   }
 
   private func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
@@ -192,143 +223,38 @@ public class DatagramSocket: Socket {
     multicastAddress = address
   }
 
-  public func join(_ group: IPv4Address, on interface: NetworkInterface) throws(SocketError) {
-    try networked { () throws(NetworkError) in try endpoint.join(group, on: interface) }
+  public var memberships: GroupMemberships { endpoint.groups }
+
+  // MARK: Errors and notices
+
+  /// Calls with MSG_ZEROCOPY, and datagrams with a time stamp, so far.
+  private var zeroCopyCalls: UInt32 = 0
+  private var stampedDatagrams: UInt32 = 0
+
+  /// Queues what the program wants to hear about a datagram that was sent.
+  private func noteSent(_ count: Int, _ flags: TransferFlags, _ control: DatagramControl?) {
+    if flags.contains(.zeroCopy), storedOptions.reportsZeroCopy != 0, count > 0 {
+      errors.appendCopied(call: zeroCopyCalls, at: stack.loop.now)
+      zeroCopyCalls &+= 1
+      waiters.wake(.error)
+    }
+    guard let stamps = control?.transmitStamps ?? storedOptions.transmitStamps, !stamps.isEmpty else { return }
+    for stamp in stamps {
+      var entry = QueuedError(.transmitTime, at: stack.loop.now)
+      entry.info = stamp
+      if storedOptions.countsStamps { entry.data = stampedDatagrams }
+      errors.append(entry)
+    }
+    stampedDatagrams &+= 1
+    waiters.wake(.error)
   }
 
-  /// Leaves a group; without an interface wherever it was joined.
-  public func leave(_ group: IPv4Address, on interface: NetworkInterface?) throws(SocketError) {
-    try networked { () throws(NetworkError) in try endpoint.leave(group, on: interface) }
-  }
+  public var errors: ErrorQueue { endpoint.errors }
+  public func takeQueuedError() -> QueuedError? { endpoint.takeQueuedError() }
 
   public func close() async {
     endpoint.close()
     waiters.wake(.hangUp)
-  }
-}
-
-/// A datagram socket over UDP (udp(7)).
-public final class UDPSocket: DatagramSocket {
-  private let udp: UDPEndpoint
-
-  public init(on stack: NetworkStack) {
-    udp = stack.udp.open()
-    super.init(SocketKind(transport: .datagram, protocolNumber: 17), on: stack, endpoint: udp)
-  }
-
-  override func optionsChanged(_ options: SocketOptions) {
-    udp.reusesAddress = options.reuseAddress
-    udp.reusesPort = options.reusePort
-  }
-
-  override func bindIfNeeded() throws(NetworkError) {
-    if udp.local.port == 0 { try udp.bind(to: Endpoint(udp.local.address, 0)) }
-  }
-  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try udp.bind(to: local) }
-  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) {
-    try bindIfNeeded()
-    try udp.connect(to: remote)
-  }
-  override func disconnectEndpoint() { udp.disconnect() }
-
-  // MARK: Corking
-
-  /// The bytes that MSG_MORE or UDP_CORK have gathered for one datagram, and where it goes.
-  private var gathered: [UInt8]?
-  private var gatheredTarget: Endpoint?
-  private var isCorked = false
-
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
-    let isGathering = more || isCorked
-    guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination) }
-    if gathered == nil {
-      guard let target = destination ?? udp.remote else { throw .destinationRequired }
-      guard target.port != 0 || destination == nil else { throw .invalidArgument }
-      gatheredTarget = destination
-    }
-    // The first call decides where the datagram goes, as in Linux.
-    let before = gathered ?? []
-    guard before.count + bytes.byteCount <= 65_507 else { throw .messageTooLong }
-    gathered = before + bytes.withUnsafeBytes { Array($0) }
-    guard !isGathering else { return }
-    do { try sendGathered() } catch {
-      // Whoever waits for room tries again with the last part.
-      if error == .wouldBlock { gathered = before }
-      throw error
-    }
-  }
-
-  private func sendGathered() throws(NetworkError) {
-    guard let whole = gathered else { return }
-    gathered = nil
-    try udp.send(whole.span.bytes, to: gatheredTarget)
-  }
-
-  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
-    option == .datagramCork ? .integer(isCorked ? 1 : 0) : try super.get(option)
-  }
-
-  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
-    guard option == .datagramCork else { return try super.set(option, to: value) }
-    guard case .integer(let number) = value else { throw .invalidArgument }
-    isCorked = number != 0
-    if !isCorked { try networked { () throws(NetworkError) in try sendGathered() } }
-  }
-}
-
-/// An ICMP echo socket (icmp(7)): its messages are echo requests and replies with their ICMP header.
-public final class ICMPSocket: DatagramSocket {
-  private let icmp: ICMPEndpoint
-
-  public init(on stack: NetworkStack) {
-    icmp = stack.icmp.open()
-    super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
-  }
-
-  override func optionsChanged(_ options: SocketOptions) { icmp.reusesAddress = options.reuseAddress }
-
-  override func bindIfNeeded() throws(NetworkError) {
-    if icmp.local.port == 0 { try icmp.bind(to: Endpoint(.any, 0)) }
-  }
-  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }
-  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
-  override func disconnectEndpoint() { icmp.disconnect() }
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
-    try icmp.send(bytes, to: destination?.address)
-  }
-}
-
-/// A raw socket of one IP protocol (raw(7)): received messages start with the IP header.
-public final class RawSocket: DatagramSocket {
-  private let raw: RawEndpoint
-
-  /// Protocol numbers above 255 are Linux's own, of which the IP header carries the low octet.
-  public init(on stack: NetworkStack, protocolNumber: Int) {
-    raw = stack.raw.open(IPProtocol(rawValue: UInt8(truncatingIfNeeded: protocolNumber)))
-    super.init(SocketKind(transport: .raw, protocolNumber: protocolNumber), on: stack, endpoint: raw)
-  }
-
-  /// ICMP types that are not received (ICMP_FILTER), one bit each.
-  public var filteredICMPTypes: UInt32 {
-    get { raw.filteredICMPTypes }
-    set { raw.filteredICMPTypes = newValue }
-  }
-
-  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
-  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
-  override func disconnectEndpoint() { raw.disconnect() }
-  override func sendMessage(_ bytes: RawSpan, to destination: Endpoint?, more: Bool) throws(NetworkError) {
-    try raw.send(bytes, to: destination?.address)
-  }
-
-  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
-    option == .headerIncluded ? .integer(raw.includesHeader ? 1 : 0) : try super.get(option)
-  }
-
-  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
-    guard option == .headerIncluded else { return try super.set(option, to: value) }
-    guard case .integer(let number) = value else { throw .invalidArgument }
-    raw.includesHeader = number != 0
   }
 }
 

@@ -19,6 +19,12 @@ public protocol Socket: AnyObject {
   var localEndpoint: Endpoint { get }
   /// Nil while there is no peer.
   var remoteEndpoint: Endpoint? { get }
+  /// The groups that it has joined.
+  var memberships: GroupMemberships { get }
+  /// What it hears about datagrams that it has sent, and notices (MSG_ERRQUEUE).
+  var errors: ErrorQueue { get }
+  /// The oldest entry of ``errors``; nil if there is none.
+  func takeQueuedError() -> QueuedError?
 
   func bind(to local: Endpoint) throws(SocketError)
   /// Connects to `remote`; nil dissolves an association (datagram sockets).
@@ -27,9 +33,9 @@ public protocol Socket: AnyObject {
   func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket
   func shutdown(_ directions: ShutdownDirections) throws(SocketError)
 
-  /// Sends; returns how many bytes were taken.
+  /// Sends; returns how many bytes were taken. Streams take no `control`.
   func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int
   func receive(
     into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
@@ -52,6 +58,14 @@ public protocol Socket: AnyObject {
 
   /// Closes the socket. Suspends only for SO_LINGER with a time.
   func close() async
+}
+
+extension Socket {
+  public func send(
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+  ) async throws(SocketError) -> Int {
+    try await send(bytes, to: destination, flags: flags, control: nil)
+  }
 }
 
 public struct SocketKind: Sendable, Equatable {
@@ -94,64 +108,45 @@ public struct TransferFlags: OptionSet, Sendable {
   public static let discard = TransferFlags(rawValue: 16)
   /// Urgent data (MSG_OOB).
   public static let outOfBand = TransferFlags(rawValue: 32)
+  /// The whole length of a datagram counts as received (MSG_TRUNC).
+  public static let wholeLength = TransferFlags(rawValue: 128)
+  /// Tell when the bytes may be reused (MSG_ZEROCOPY); of meaning with SO_ZEROCOPY only.
+  public static let zeroCopy = TransferFlags(rawValue: 64)
 }
 
 /// What was received: how many bytes went into the buffer, how many the datagram had, and from where.
-public struct ReceiveResult: Sendable, Equatable {
+public struct ReceiveResult: Sendable {
   public var count: Int
-  /// Length of the whole datagram; larger than `count` if it was cut.
+  /// Length of the whole datagram.
   public var fullCount: Int
+  /// Bytes in the buffer.
+  public var storedCount: Int
+  /// Some of it did not fit the buffer.
+  public var isCut: Bool
   public var source: Endpoint?
   /// What else is known of a datagram.
   public var datagram: ReceivedDatagram?
   /// It is the urgent byte (MSG_OOB).
   public var isOutOfBand: Bool
+  /// It is an entry of the error queue (MSG_ERRQUEUE).
+  public var queuedError: QueuedError?
+  /// The options of the datagram's header, if the socket was to keep them.
+  public var headerOptions: [UInt8] = []
+  /// When the newest bytes of a stream came.
+  public var time: Instant?
+  /// Bytes of a stream that could be read behind these.
+  public var unread = 0
 
   public init(
     count: Int, fullCount: Int, source: Endpoint?, datagram: ReceivedDatagram? = nil, isOutOfBand: Bool = false
   ) {
     self.count = count
     self.fullCount = fullCount
+    storedCount = count
+    isCut = fullCount > count
     self.source = source
     self.datagram = datagram
     self.isOutOfBand = isOutOfBand
-  }
-}
-
-/// Options of the SOL_SOCKET level, as plain values.
-public struct SocketOptions: Sendable, Equatable {
-  public var reuseAddress = false
-  public var reusePort = false
-  public var broadcast = false
-  public var keepAlive = false
-  public var dontRoute = false
-  public var outOfBandInline = false
-  /// The option that asked for time stamps of what is received (SO_TIMESTAMP and its kin), by number; 0: none.
-  public var timestamp: Int32 = 0
-  /// IP_MULTICAST_ALL: datagrams of groups that others on this host have joined are received too.
-  public var receivesAllGroups = true
-  /// Options without a meaning for the socket itself, by a key of whoever keeps them.
-  public var kept: [Int64: Int32] = [:]
-  public var priority: Int32 = 0
-  /// SO_BINDTODEVICE, as index; 0: all interfaces.
-  public var interfaceIndex = 0
-  /// SO_LINGER is on, and its time, which stays when it is turned off.
-  public var lingers = false
-  public var lingerTime = TimeSpan.zero
-  /// Bytes, as getsockopt shows them (twice what was asked for, as Linux counts overhead).
-  public var sendBuffer: Int
-  public var receiveBuffer: Int
-  public var receiveLowWater = 1
-  /// Nil: wait without end.
-  public var receiveTimeout: TimeSpan?
-  public var sendTimeout: TimeSpan?
-
-  /// Nil: close in the background. Zero: reset. Otherwise close waits for so long.
-  public var linger: TimeSpan? { lingers ? lingerTime : nil }
-
-  public init(sendBuffer: Int, receiveBuffer: Int) {
-    self.sendBuffer = sendBuffer
-    self.receiveBuffer = receiveBuffer
   }
 }
 

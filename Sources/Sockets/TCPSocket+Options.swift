@@ -138,6 +138,16 @@ extension TCPSocket {
   }
 }
 
+extension TCPParameters {
+  /// TCP_RTO_MAX_MS, TCP_RTO_MIN_US and TCP_DELACK_MAX_US, as far as they differ from the stack's.
+  mutating func chooseTimes(_ options: SocketOptions) {
+    let (most, least) = (options.maximumRetransmitTimeout, options.minimumRetransmitTimeout)
+    maximumRetransmitTimeout = most == 120_000 ? nil : .milliseconds(Int(most))
+    minimumRetransmitTimeout = least == 200_000 ? nil : .microseconds(Int(least))
+    maximumAckDelay = options.maximumAckDelay == 200_000 ? nil : .microseconds(Int(options.maximumAckDelay))
+  }
+}
+
 /// What ip(7) lets a stream socket set and read back, though a stream has no use for it.
 struct UnusedOptions {
   /// IP_MTU_DISCOVER: the stack always discovers the MTU of a stream's path.

@@ -5,11 +5,14 @@ import Packets
 // Bytes in and out (Linux `tcp_sendmsg`, `tcp_recvmsg`).
 extension TCPSocket {
   public func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
+    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int {
     let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
     var sent = 0
+    defer {
+      if flags.contains(.zeroCopy), sent > 0, storedOptions.reportsZeroCopy != 0 { noteCopied() }
+    }
     while true {
       guard !isClosed else { throw .network(.closed) }
       guard let connection, !isSendShut else { throw takeError() ?? .network(.brokenPipe) }
@@ -28,7 +31,7 @@ extension TCPSocket {
         } else {
           sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
         }
-        if sent == bytes.count { return sent }
+        if sent == bytes.count { break }
       }
       guard mayWait else {
         if sent > 0 { return sent }
@@ -39,6 +42,7 @@ extension TCPSocket {
         throw error
       }
     }
+    return sent
   }
 
   private static func maySend(_ connection: TCPConnection) -> Bool { connection.state.canTransfer }
@@ -78,7 +82,18 @@ extension TCPSocket {
         throw error
       }
     }
-    return ReceiveResult(count: received, fullCount: received, source: nil)
+    if storedOptions.peekOffset >= 0 { movePeekOffset(flags.contains(.peek) ? received : -received) }
+    var result = ReceiveResult(count: received, fullCount: received, source: nil)
+    // The end of the stream counts as something to read (Linux `tcp_inq_hint`).
+    if let connection { result.unread = connection.readableCount + (connection.hasReceivedEnd ? 1 : 0) }
+    if flags.contains(.discard) { result.storedCount = 0 }
+    if received > 0 { result.time = connection?.lastDataArrival }
+    return result
+  }
+
+  /// SO_PEEK_OFF follows what is looked at and what is taken.
+  private func movePeekOffset(_ count: Int) {
+    storedOptions.peekOffset = Int32(clamping: max(0, Int(storedOptions.peekOffset) + count))
   }
 
   private func take(
@@ -88,7 +103,7 @@ extension TCPSocket {
     let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[received...])
     switch (flags.contains(.peek), flags.contains(.discard)) {
     case (true, true): received = connection.peekCount(buffer.count)
-    case (true, false): received = connection.peek(into: buffer)
+    case (true, false): received = connection.peek(into: buffer, skipping: max(0, Int(storedOptions.peekOffset)))
     case (false, true): received += connection.discard(rest.count)
     case (false, false): received += connection.receive(into: rest)
     }
@@ -105,7 +120,9 @@ extension TCPSocket {
     }
     guard let byte else { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
     if let first = buffer.baseAddress, !flags.contains(.discard) { first.storeBytes(of: byte, as: UInt8.self) }
-    return ReceiveResult(count: min(buffer.count, 1), fullCount: 1, source: nil, isOutOfBand: true)
+    var result = ReceiveResult(count: min(buffer.count, 1), fullCount: 1, source: nil, isOutOfBand: true)
+    if flags.contains(.discard) { result.storedCount = 0 }
+    return result
   }
 
   public var isAtMark: Bool? { connection?.isAtUrgentMark ?? false }

@@ -22,6 +22,11 @@ public final class TCPSocket: Socket {
   private var handedOver: TCPBinding?
   /// The address that bind(2) was asked for: kept when an attempt to connect fails.
   private var wantedAddress = IPAddress(.any)
+  /// A stream may join groups, though it never hears them.
+  public private(set) lazy var memberships = GroupMemberships()
+  public let errors = ErrorQueue(limit: 212_992)
+  /// Calls with MSG_ZEROCOPY so far.
+  private var zeroCopyCalls: UInt32 = 0
   /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
   private var staleLocal: Endpoint?
   /// The error of a connection that is gone.
@@ -36,6 +41,13 @@ public final class TCPSocket: Socket {
   var acknowledgesQuickly = true
   /// TCP_NOTSENT_LOWAT as it was set last.
   var notSentLowWater = 0
+  /// TCP_REPAIR, the queue that TCP_QUEUE_SEQ means, and the numbers that were set for a socket without a connection.
+  public var repairs = false
+  public var repairQueue: Int32 = 0
+  public var repairedSend: UInt32 = 0
+  public var repairedReceive: UInt32 = 0
+  /// TCP_FASTOPEN_KEY, which nothing is encrypted with.
+  public var fastOpenKey: [UInt8] = []
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
   private(set) var isReceiveShut = false
   /// shutdown(SHUT_WR) while there was no connection: nothing can be sent.
@@ -100,6 +112,12 @@ public final class TCPSocket: Socket {
       parameters.reuseAddress = newValue.reuseAddress
       parameters.reusePort = newValue.reusePort
       parameters.interfaceIndex = newValue.interfaceIndex
+      parameters.rules = newValue.addressRules
+      parameters.minimumTTL = UInt8(truncatingIfNeeded: newValue.minimumTTL)
+      parameters.headerOptions = newValue.headerOptions
+      parameters.filter = newValue.filter
+      parameters.savesSyn = newValue.savesSyn != 0
+      parameters.chooseTimes(newValue)
       for held in [binding, handedOver] {
         held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)
       }
@@ -140,6 +158,10 @@ public final class TCPSocket: Socket {
   }
 
   public var readiness: Readiness {
+    errors.isEmpty ? plainReadiness : plainReadiness.union(.error)
+  }
+
+  private var plainReadiness: Readiness {
     switch role {
     // Linux: a fresh stream socket polls as writable and hung up.
     case .unconnected:
@@ -162,11 +184,21 @@ public final class TCPSocket: Socket {
     }
   }
 
+  public func takeQueuedError() -> QueuedError? { errors.removeFirst() }
+
+  /// MSG_ZEROCOPY: the bytes have been copied, so the program may reuse them at once.
+  func noteCopied() {
+    errors.appendCopied(call: zeroCopyCalls, at: loop.now)
+    zeroCopyCalls &+= 1
+    waiters.wake(.error)
+  }
+
   // MARK: Opening
 
   public func bind(to local: Endpoint) throws(SocketError) {
     // Linux looks at the address before it looks at the socket.
-    try networked { () throws(NetworkError) in try stack.checkBindable(local.address) }
+    let rules = storedOptions.addressRules
+    try networked { () throws(NetworkError) in try stack.checkBindable(local.address, rules) }
     guard binding == nil else { throw .invalidArgument }
     switch role {
     case .unconnected: break
@@ -175,14 +207,22 @@ public final class TCPSocket: Socket {
       guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
     case .listener: throw .invalidArgument
     }
+    if local.port == 0, storedOptions.bindsAddressOnly != 0, case .unconnected = role {
+      staleLocal = local
+    } else {
+      try takePort(local)
+    }
+    wantedAddress = local.address
+  }
+
+  private func takePort(_ local: Endpoint) throws(SocketError) {
     binding = try networked { () throws(NetworkError) in
       try stack.tcp.bind(
         local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
-        interface: storedOptions.interfaceIndex)
+        interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules)
     }
     binding?.isKept = local.port != 0
     handedOver = nil
-    wantedAddress = local.address
   }
 
   /// connect(2) looks at the address only if there is neither connection nor attempt nor listener.
@@ -194,7 +234,7 @@ public final class TCPSocket: Socket {
     case .listener: throw .network(.alreadyConnected)
     case .unconnected:
       let connection = try networked { () throws(NetworkError) in
-        try stack.tcp.connect(to: remote, binding: binding, parameters: parameters)
+        try stack.tcp.connect(to: remote, binding: binding, source: wantedAddress, parameters: parameters)
       }
       handedOver = binding
       binding = nil
@@ -277,7 +317,7 @@ public final class TCPSocket: Socket {
     case .listener(let listener): listener.backlog = min(backlog, stack.tcp.configuration.maximumBacklog)
     case .unconnected:
       // An unbound socket gets an ephemeral port (Linux `inet_autobind`).
-      if binding == nil { try bind(to: Endpoint(.any, 0)) }
+      if binding == nil { try takePort(Endpoint(wantedAddress, 0)) }
       guard let binding else { return }
       let listener = try networked { () throws(NetworkError) in
         try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters)
@@ -360,6 +400,7 @@ public final class TCPSocket: Socket {
     case .unconnected: break
     case .listener(let listener): listener.close()
     case .connection(let connection):
+      if repairs { return connection.vanish() }
       guard storedOptions.linger != .zero else { return connection.abort() }
       // Unread bytes make it a reset, for which nobody waits.
       if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }

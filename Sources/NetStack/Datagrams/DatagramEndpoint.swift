@@ -21,6 +21,18 @@ public class DatagramEndpoint {
   public var boundIndex = 0 {
     didSet { path = nil }
   }
+  /// What it may take for its own address and port.
+  public var rules = LocalAddressRules() {
+    didSet { path = nil }
+  }
+  /// IP_UNICAST_IF: index of the interface for datagrams to single hosts; 0: where the route leads.
+  public var unicastIndex = 0 {
+    didSet { path = nil }
+  }
+  /// IP_OPTIONS: stand in the header of what is sent.
+  public var headerOptions: IPv4HeaderOptions? {
+    didSet { path = nil }
+  }
   /// SO_BROADCAST: sending to broadcast addresses is allowed.
   public var allowsBroadcast = false
   /// IP_MULTICAST_ALL: groups that other endpoints of this host have joined are received too.
@@ -29,7 +41,16 @@ public class DatagramEndpoint {
   public var multicastInterface: NetworkInterface? {
     didSet { path = nil }
   }
-  var groups: [(group: IPv4Address, interface: NetworkInterface)] = []
+  /// The groups that are joined.
+  public let groups = GroupMemberships()
+  /// IP_RECVOPTS, IP_RETOPTS: the options of the headers of received datagrams are kept with them.
+  public var keepsHeaderOptions = false
+  /// Those of the datagram that was received last.
+  public private(set) var receivedOptions: [UInt8] = []
+  /// SO_ATTACH_FILTER: decides what is received.
+  public var filter: PacketFilter?
+  /// What is known of datagrams that went wrong (IP_RECVERR, MSG_ERRQUEUE), and notices about others.
+  public let errors: ErrorQueue
   /// IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP, IP_MTU_DISCOVER.
   public var tos: UInt8 = 0
   public var ttl: UInt8
@@ -37,7 +58,9 @@ public class DatagramEndpoint {
   public var loopsMulticast = true
   public var pathMTUDiscovery = PathMTUDiscovery.want
   /// IP_RECVERR: also errors that are not fatal, and those of unconnected endpoints, are reported.
-  public var receivesErrors = false
+  public var receivesErrors = false {
+    didSet { if !receivesErrors { errors.removeAll() } }
+  }
   /// Received datagrams that found the queue full.
   public private(set) var drops: UInt64 = 0
   public private(set) var isClosed = false
@@ -45,8 +68,8 @@ public class DatagramEndpoint {
   public private(set) var isSendShutDown = false
 
   private var queue: DatagramQueue
-  private var error: NetworkError?
-  private var path: Path?
+  var error: NetworkError?
+  var path: Path?
   /// A send found the device busy; told when it is not.
   private var waitsForDevice = false
 
@@ -54,19 +77,23 @@ public class DatagramEndpoint {
     self.stack = stack
     ttl = stack.configuration.defaultTTL
     queue = DatagramQueue(limit: stack.configuration.receiveQueueBytes)
+    errors = ErrorQueue(limit: stack.configuration.receiveQueueBytes)
   }
 
   /// SO_RCVBUF: bytes that the receive queue holds, each datagram with its record.
   public var receiveQueueLimit: Int {
     get { queue.limit }
-    set { queue.limit = max(newValue, 2048) }
+    set {
+      queue.limit = max(newValue, 2048)
+      errors.limit = queue.limit
+    }
   }
 
   /// What holds now.
   public var readiness: Readiness {
     var result: Readiness = waitsForDevice ? [] : .writable
     if !queue.isEmpty || isReceiveShutDown { result.insert(.readable) }
-    if error != nil { result.insert(.error) }
+    if error != nil || !errors.isEmpty { result.insert(.error) }
     if isReceiveShutDown { result.insert(.readHangUp) }
     if isReceiveShutDown && isSendShutDown { result.insert(.hangUp) }
     return result
@@ -83,6 +110,7 @@ public class DatagramEndpoint {
   public func receive(into buffer: inout MutableRawSpan, peek: Bool = false) -> ReceivedDatagram? {
     guard let record = queue.first else { return nil }
     buffer.copy(queue.firstBytes.clamped(0, buffer.byteCount), to: 0)
+    if keepsHeaderOptions { receivedOptions = queue.firstOptions }
     if !peek { queue.removeFirst() }
     return record
   }
@@ -95,15 +123,52 @@ public class DatagramEndpoint {
     return (record, bytes)
   }
 
+  /// As ``receive(into:peek:)`` with `peek`, but `offset` bytes into what waits: over as many datagrams as that takes
+  /// (SO_PEEK_OFF). The record is that of the datagram that is shown, `left` the rest of it from there on.
+  public func peek(into buffer: inout MutableRawSpan, at offset: Int) -> (record: ReceivedDatagram, left: Int)? {
+    guard let found = queue.locate(offset) else { return nil }
+    let bytes = queue.bytes(of: found.record, at: found.place).clamped(found.rest)
+    buffer.copy(bytes.clamped(0, buffer.byteCount), to: 0)
+    return (found.record, bytes.byteCount)
+  }
+
   /// Takes the pending error.
   public func takeError() -> NetworkError? {
     defer { error = nil }
     return error
   }
 
-  func deliver(_ record: ReceivedDatagram, _ bytes: RawSpan) -> Bool {
+  /// Delivers a datagram as the filter allows: whole, cut, or not at all.
+  ///
+  /// - Parameters:
+  ///   - packet: what the filter sees: from the transport header on, or all of the datagram for raw endpoints.
+  ///   - headerLength: octets of the packet that are not the endpoint's.
+  func deliver(
+    _ record: ReceivedDatagram, _ packet: RawSpan, headerLength: Int, of datagram: RawSpan
+  ) -> Bool {
+    let options = keepsHeaderOptions ? Self.options(of: datagram) : RawSpan()
+    guard let filter else { return deliver(record, packet.clamped(headerLength), options: options) }
+    let passed = filter.run(packet, datagram: datagram, interface: record.interfaceIndex)
+    guard passed > 0 else {
+      drops &+= 1
+      return false
+    }
+    var record = record
+    record.length = min(record.length, max(passed, headerLength) - headerLength)
+    return deliver(record, packet.clamped(headerLength, record.length), options: options)
+  }
+
+  @_lifetime(copy datagram)
+  private static func options(of datagram: RawSpan) -> RawSpan {
+    datagram.clamped(IPv4Field.minimumLength, Int(datagram.octet(0) & 15) * 4 - IPv4Field.minimumLength)
+  }
+
+  func deliver(_ record: ReceivedDatagram, _ bytes: RawSpan, options: RawSpan = RawSpan()) -> Bool {
+    var record = record
+    record.optionLength = UInt8(truncatingIfNeeded: options.byteCount)
+    record.drops = UInt32(truncatingIfNeeded: drops)
     // As in Linux a queue whose reader has shut it down still fills.
-    guard queue.append(record, bytes) else {
+    guard queue.append(record, bytes, options: options) else {
       drops &+= 1
       return false
     }
@@ -118,28 +183,12 @@ public class DatagramEndpoint {
 
   // MARK: Sending
 
-  /// The path to `destination`, kept from the last datagram if it is the same.
-  func path(to destination: IPAddress) throws(NetworkError) -> Path {
-    if let path, path.isValid, path.destination == destination { return path }
-    let fresh = try stack.path(
-      to: destination, from: local.address.isUnspecified || local.address.v4?.isMulticast == true ? nil : local.address,
-      via: boundIndex == 0 && destination.v4?.isMulticast == true ? multicastInterface?.index ?? 0 : boundIndex)
-    if fresh.isBroadcast && !allowsBroadcast { throw .permissionDenied }
-    path = fresh
-    return fresh
-  }
-
   /// The MTU of the path to the connected peer, bytes (IP_MTU); nil if not connected.
   public var pathMTU: Int? { path?.mtu }
 
   /// A router reported a smaller MTU for the path that is kept.
   func lowerPathMTU(_ mtu: Int) {
     if let path { path.mtu = min(path.mtu, mtu) }
-  }
-
-  func options(for destination: IPAddress) -> DatagramOptions {
-    DatagramOptions(
-      tos: tos, ttl: destination.v4?.isMulticast == true ? multicastTTL : ttl, discovery: pathMTUDiscovery)
   }
 
   func checkOpen() throws(NetworkError) {
@@ -187,7 +236,8 @@ public class DatagramEndpoint {
     onReadiness = nil
     path = nil
     queue.removeAll()
-    leaveGroups()
+    errors.removeAll()
+    groups.leaveAll()
     unregister()
   }
 

@@ -14,6 +14,10 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
   public var length: Int
   public var tos: UInt8
   public var ttl: UInt8
+  /// Datagrams that had found the queue full when this one came, modulo 2^32 (SO_RXQ_OVFL).
+  public var drops: UInt32 = 0
+  /// Octets of options in the IPv4 header, where an endpoint keeps them.
+  public var optionLength: UInt8 = 0
   public var time: Instant
 }
 
@@ -44,12 +48,13 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
   var isEmpty: Bool { count == 0 }
 
   /// Appends a datagram; false if there is no room. As in Linux a queue that is not full takes one more.
-  mutating func append(_ record: ReceivedDatagram, _ bytes: RawSpan) -> Bool {
+  mutating func append(_ record: ReceivedDatagram, _ bytes: RawSpan, options: RawSpan) -> Bool {
     guard bytesHeld < limit else { return false }
-    let needed = DatagramQueue.recordSize + (bytes.byteCount + 7) & ~7
+    let needed = DatagramQueue.size(of: record)
     guard let place = place(for: needed) else { return false }
     window.store(record, place)
     window.copy(from: bytes, to: place + DatagramQueue.recordSize)
+    if record.optionLength > 0 { window.copy(from: options, to: DatagramQueue.end(of: record, at: place)) }
     tail = place + needed
     bytesHeld += needed
     count += 1
@@ -98,6 +103,22 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
     wrap = nil
   }
 
+  /// Where the bytes of a datagram end, and the options begin.
+  private static func end(of record: ReceivedDatagram, at place: Int) -> Int {
+    place + recordSize + (record.length + 7) & ~7
+  }
+
+  /// Bytes that a datagram takes with its record.
+  private static func size(of record: ReceivedDatagram) -> Int {
+    end(of: record, at: 0) + (Int(record.optionLength) + 7) & ~7
+  }
+
+  /// The options of the oldest datagram's header.
+  var firstOptions: [UInt8] {
+    guard let first, first.optionLength > 0 else { return [] }
+    return window.bytes(DatagramQueue.end(of: first, at: head), Int(first.optionLength)).array
+  }
+
   /// The oldest datagram's record.
   var first: ReceivedDatagram? {
     count == 0 ? nil : window.load(head, as: ReceivedDatagram.self)
@@ -111,9 +132,29 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
     }
   }
 
+  /// The datagram in which `offset` bytes of all that wait end, where its record lies, and how far into it that is.
+  func locate(_ offset: Int) -> (record: ReceivedDatagram, place: Int, rest: Int)? {
+    var (place, rest, left) = (head, offset, count)
+    while left > 0 {
+      if let wrap, place >= wrap { place = 0 }
+      let record = window.load(place, as: ReceivedDatagram.self)
+      if rest == 0 || rest < record.length { return (record, place, rest) }
+      rest -= record.length
+      place += DatagramQueue.size(of: record)
+      left -= 1
+    }
+    return nil
+  }
+
+  /// The bytes of a record that ``locate(_:)`` has found.
+  @_lifetime(borrow self)
+  func bytes(of record: ReceivedDatagram, at place: Int) -> RawSpan {
+    window.bytes(place + DatagramQueue.recordSize, record.length)
+  }
+
   mutating func removeFirst() {
     guard let first else { return }
-    let size = DatagramQueue.recordSize + (first.length + 7) & ~7
+    let size = DatagramQueue.size(of: first)
     head += size
     bytesHeld -= size
     count -= 1

@@ -11,7 +11,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
   /// - Throws: ``NetworkError/addressInUse``, ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument``.
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    try stack.checkBindable(wanted.address)
+    try stack.checkBindable(wanted.address, rules)
     guard local.port == 0 else { throw .invalidArgument }
     local.port = try stack.icmp.bind(self, identifier: wanted.port)
     if !wanted.address.isUnspecified { local.address = wanted.address }
@@ -54,14 +54,16 @@ public final class ICMPEndpoint: DatagramEndpoint {
   /// filled in here.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
-  public func send(_ message: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
+  public func send(
+    _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
+  ) throws(NetworkError) {
     try checkOpen()
     guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
       throw .invalidArgument
     }
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
-    let path = try path(to: target)
+    let path = try path(to: target, control)
     try checkSendable()
     let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
     let payload = message.clamped(ICMPField.headerLength)
@@ -72,8 +74,9 @@ public final class ICMPEndpoint: DatagramEndpoint {
     do {
       try stack.ip.send(
         on: path, .icmp, header: plain | UInt64(sum.checksum) << 32, payload, offload: .none,
-        options: options(for: target))
+        options: options(for: target, control))
     } catch {
+      reportTooLong(error, on: path)
       throw noteBusy(error)
     }
     stack.icmp.count {
@@ -88,10 +91,10 @@ public final class ICMPEndpoint: DatagramEndpoint {
     return remote == nil || remote?.address == IPAddress(arrival.source)
   }
 
-  func pathError(_ problem: ICMPProblem, from destination: IPv4Address) {
+  func pathError(_ problem: ICMPProblem, from destination: IPv4Address, _ message: RawSpan) {
     guard remote == nil || remote?.address == IPAddress(destination) else { return }
     if case .packetTooBig(let mtu) = problem.error { lowerPathMTU(mtu) }
-    if receivesErrors || (problem.isFatal && remote != nil) { report(problem.error) }
+    report(problem, to: Endpoint(destination, 0), message)
   }
 
   override func unregister() {

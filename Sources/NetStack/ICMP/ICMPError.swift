@@ -44,6 +44,14 @@ struct ICMPProblem {
   let error: NetworkError
   /// Also reported to those who did not ask for all errors.
   let isFatal: Bool
+  /// Type and code of the message, and what its second word says; as if a router had found the host unreachable, where
+  /// this host did so itself.
+  var type: UInt8 = 3
+  var code: UInt8 = 1
+  var info: UInt32 = 0
+  /// Who sent it, and the interface that it came by.
+  var offender: IPv4Address?
+  var interfaceIndex = 0
 
   /// Nil if the message is no error that concerns a flow.
   init?(_ message: borrowing ICMPv4Message) {
@@ -58,11 +66,22 @@ struct ICMPProblem {
     default:
       return nil
     }
+    (type, code) = (message.kind.rawValue, message.code)
+    if case .packetTooBig(let mtu) = error { info = UInt32(mtu) }
+    if message.kind == .parameterProblem { info = message.parameter >> 24 }
   }
 
   init(_ error: NetworkError, isFatal: Bool) {
     self.error = error
     self.isFatal = isFatal
+  }
+
+  /// The same message, with another meaning.
+  func saying(_ error: NetworkError) -> ICMPProblem {
+    var other = ICMPProblem(error, isFatal: isFatal)
+    (other.type, other.code, other.info) = (type, code, info)
+    (other.offender, other.interfaceIndex) = (offender, interfaceIndex)
+    return other
   }
 
   private static func unreachable(code: UInt8, mtu: Int) -> ICMPProblem? {

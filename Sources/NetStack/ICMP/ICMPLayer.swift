@@ -87,7 +87,7 @@ public final class ICMPLayer {
       deliverReply(message, arrival, interface)
     case .destinationUnreachable, .timeExceeded, .parameterProblem, .sourceQuench:
       countError(message.kind)
-      receivedError(message)
+      receivedError(message, arrival, interface)
     case .redirect:
       // A host with one router per network has no use for them, and they are easily forged.
       counts.inRedirects &+= 1
@@ -130,7 +130,7 @@ public final class ICMPLayer {
       source: Endpoint(arrival.source, 0), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: message.bytes.byteCount, tos: arrival.tos, ttl: arrival.ttl,
       time: stack.loop.now)
-    _ = endpoint.deliver(record, message.bytes)
+    _ = endpoint.deliver(record, message.bytes, headerLength: 0, of: arrival.datagram)
   }
 
   // MARK: Answers
@@ -223,8 +223,12 @@ public final class ICMPLayer {
 
   // MARK: Errors of others
 
-  private func receivedError(_ message: borrowing ICMPv4Message) {
-    guard let problem = ICMPProblem(message) else { return }
+  private func receivedError(
+    _ message: borrowing ICMPv4Message, _ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface
+  ) {
+    guard var problem = ICMPProblem(message) else { return }
+    problem.offender = arrival.source
+    problem.interfaceIndex = interface.index
     var quoted = problem
     if case .packetTooBig(let mtu) = problem.error {
       guard let header = IPv4Header(quoted: message.payload), stack.isLocal(header.source) else {
@@ -237,8 +241,7 @@ public final class ICMPLayer {
         counts.inUnmatchedErrors &+= 1
         return
       }
-      quoted = ICMPProblem(
-        .packetTooBig(mtu: stack.lowerPathMTU(to: header.destination, mtu: claimed)), isFatal: problem.isFatal)
+      quoted = problem.saying(.packetTooBig(mtu: stack.lowerPathMTU(to: header.destination, mtu: claimed)))
     }
     report(quoted, about: message.payload)
   }
@@ -269,7 +272,11 @@ public final class ICMPLayer {
       counts.inUnmatchedErrors &+= 1
       return
     }
-    stack.raw.pathError(problem, protocol: header.protocol, from: header.source, to: header.destination)
+    var problem = problem
+    if problem.offender == nil { problem.offender = header.source }
+    stack.raw.pathError(
+      problem, protocol: header.protocol, from: header.source, to: header.destination, quote,
+      headerLength: header.headerLength)
     let payload = quote.clamped(header.headerLength)
     guard payload.byteCount >= 8, header.fragmentOffset == 0 else { return }
     let first: UInt16 = payload.loadBigEndian(0)
@@ -281,11 +288,11 @@ public final class ICMPLayer {
         sequence: SequenceNumber(payload.loadBigEndian(4, as: UInt32.self)))
     case .udp:
       stack.udp.pathError(
-        problem.error, isFatal: problem.isFatal, local: Endpoint(header.source, first),
-        remote: Endpoint(header.destination, second))
+        problem, local: Endpoint(header.source, first), remote: Endpoint(header.destination, second),
+        payload.clamped(UDPField.headerLength))
     case .icmp where first >> 8 == 8:
       let identifier: UInt16 = payload.loadBigEndian(ICMPField.identifier)
-      endpoints[identifier]?.forEach { $0.pathError(problem, from: header.destination) }
+      endpoints[identifier]?.forEach { $0.pathError(problem, from: header.destination, payload) }
     default:
       break
     }

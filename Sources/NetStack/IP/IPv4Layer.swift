@@ -119,8 +119,9 @@ public final class IPv4Layer {
         return
       }
       interface.tcp.received(
-        arrival.payload, source: IPAddress(arrival.source), destination: IPAddress(arrival.destination),
-        interface: interface, checksumVerified: arrival.isChecksumVerified, tos: arrival.tos)
+        arrival.datagram, headerLength: arrival.headerLength, source: IPAddress(arrival.source),
+        destination: IPAddress(arrival.destination), interface: interface,
+        checksumVerified: arrival.isChecksumVerified)
     case .udp:
       counts.inDelivers &+= 1
       udp.received(arrival, interface)

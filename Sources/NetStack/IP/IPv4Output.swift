@@ -33,9 +33,9 @@ extension IPv4Layer {
   ) throws(NetworkError) {
     let headerLength = header == nil ? 0 : 8
     let length = headerLength + payload.byteCount
-    guard length <= 65535 - IPv4Field.minimumLength else { throw .messageTooLong }
+    guard length <= 65535 - path.networkHeaderLength else { throw .messageTooLong }
     let limit = options.discovery == .probe ? path.interface.mtu : path.mtu
-    if length + IPv4Field.minimumLength > limit {
+    if length + path.networkHeaderLength > limit {
       guard options.discovery == .want || options.discovery == .never else { throw .packetTooBig(mtu: limit) }
       return try sendFragments(
         on: path, `protocol`, header: header, payload, offload: offload, options: options, limit: limit)
@@ -62,7 +62,7 @@ extension IPv4Layer {
     }
     let headerLength = header == nil ? 0 : 8
     let length = headerLength + payload.byteCount
-    let step = (limit - IPv4Field.minimumLength) & ~7
+    let step = (limit - path.networkHeaderLength) & ~7
     guard
       let source = path.source.v4, let destination = path.destination.v4, step >= 8
     else { throw .messageTooLong }

@@ -23,7 +23,7 @@ public final class Path {
   private let routes: RoutingTable
   private let generation: UInt64
   private let ip: IPv4Layer
-  private let loop: any EventLoop
+  let loop: any EventLoop
   private var neighbour: Neighbour?
   /// Version of the neighbour entry whose hardware address is in the template; 0: none. Paths that need no neighbour
   /// keep 0 here and nil above.
@@ -35,26 +35,34 @@ public final class Path {
   // addresses).
   private var head: UInt64
   private let middle: UInt64
-  private let sourceWord: UInt32
-  private let destinationWord: UInt32
+  let sourceWord: UInt32
+  let destinationWord: UInt32
   /// Sum of the header's constant words, in the checksum's own unit.
   private let constantSum: UInt32
   private let addressSum: InternetChecksum
 
-  /// Octets in front of the transport header.
-  static let headerLength = EthernetField.headerLength + IPv4Field.minimumLength
+  /// The options of every datagram's header (IP_OPTIONS); nil: none.
+  let headerOptions: IPv4HeaderOptions?
+  /// Octets in front of the transport header: ``plainHeaderLength`` but for datagrams with options.
+  let headerLength: Int
+  static let plainHeaderLength = EthernetField.headerLength + IPv4Field.minimumLength
 
   init(
     stack: NetworkStack, interface: NetworkInterface, source: IPv4Address, destination: IPv4Address,
-    nextHop: IPv4Address, station: MACAddress?, mtu: Int, isBroadcast: Bool
+    nextHop: IPv4Address, station: MACAddress?, mtu: Int, isBroadcast: Bool, headerOptions: IPv4HeaderOptions? = nil,
+    final: IPv4Address? = nil
   ) {
     self.source = IPAddress(source)
-    self.destination = IPAddress(destination)
+    self.destination = IPAddress(final ?? destination)
+    self.headerOptions = headerOptions
+    headerLength = Path.plainHeaderLength + (headerOptions?.bytes.count ?? 0)
     self.interface = interface
     self.nextHop = nextHop
     self.isBroadcast = isBroadcast
     self.mtu = mtu
-    features = interface.device.features
+    // Devices fill in and cut up what has a plain header only.
+    features =
+      headerOptions == nil ? interface.device.features : interface.device.features.intersection([.trusted])
     routes = stack.routes
     generation = stack.routes.generation
     ip = stack.ip
@@ -70,7 +78,7 @@ public final class Path {
       0x4500 + source.rawValue >> 16 + source.rawValue & 0xFFFF + destination.rawValue >> 16 + destination.rawValue
       & 0xFFFF
     addressSum = InternetChecksum(
-      source: source, destination: destination, protocol: IPProtocol(rawValue: 0), length: 0)
+      source: source, destination: final ?? destination, protocol: IPProtocol(rawValue: 0), length: 0)
   }
 
   /// False after routes, addresses or the interface's state changed: look the path up again.
@@ -82,9 +90,9 @@ public final class Path {
   /// told by `transmitReady` when that has changed.
   @inline(__always)
   public func reserve(transportLength: Int) -> DatagramBuffer? {
-    guard let frame = interface.reserve(capacity: Path.headerLength &+ transportLength) else { return nil }
-    let room = frame.window.count &- Path.headerLength
-    return DatagramBuffer(window: frame.window.slice(Path.headerLength, room), frame: frame)
+    guard let frame = interface.reserve(capacity: headerLength &+ transportLength) else { return nil }
+    let room = frame.window.count &- headerLength
+    return DatagramBuffer(window: frame.window.slice(headerLength, room), frame: frame)
   }
 
   /// Gives a buffer back unused.
@@ -140,6 +148,10 @@ public final class Path {
         buffer.window.storeBigEndian(sum.transportChecksum, field)
       }
     }
+    if headerLength != Path.plainHeaderLength {
+      return submitWithOptions(
+        buffer, transportLength, `protocol`, tos: tos, ttl: ttl, identification: identification, fragment: fragment)
+    }
     let total = offload.segmentSize > 0 ? 0 : UInt64(truncatingIfNeeded: IPv4Field.minimumLength &+ transportLength)
     // Octets 16-23: total length, identification, flags and offset, TTL, protocol.
     let variable =
@@ -158,7 +170,7 @@ public final class Path {
     frame.storeBigEndian(checksum << 48 | UInt64(sourceWord) << 16 | UInt64(destinationWord >> 16), 24)
     frame.storeBigEndian(UInt16(truncatingIfNeeded: destinationWord), 32)
     ip.countSent()
-    dispatch(buffer.frame, length: Path.headerLength &+ transportLength, offload: deviceOffload, usable: usable)
+    dispatch(buffer.frame, length: Path.plainHeaderLength &+ transportLength, offload: deviceOffload, usable: usable)
   }
 
   /// Room for a whole datagram of `length` bytes, IPv4 header included; nil: the device is busy.

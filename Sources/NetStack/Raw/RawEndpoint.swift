@@ -23,7 +23,7 @@ public final class RawEndpoint: DatagramEndpoint {
   public func bind(to address: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
     guard remote == nil else { throw .invalidArgument }
-    try stack.checkBindable(address)
+    try stack.checkBindable(address, rules)
     local.address = address
   }
 
@@ -46,10 +46,12 @@ public final class RawEndpoint: DatagramEndpoint {
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/messageTooLong`` for one beyond
   ///   the MTU with its header included, and what ``UDPEndpoint/send(_:to:)`` throws.
-  public func send(_ bytes: RawSpan, to destination: IPAddress? = nil) throws(NetworkError) {
+  public func send(
+    _ bytes: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
+  ) throws(NetworkError) {
     try checkOpen()
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
-    let path = try path(to: target)
+    let path = try path(to: target, control)
     // What is sent without a header of its own goes out even after shutdown, as in Linux.
     if includesHeader {
       try checkSendable()
@@ -61,9 +63,10 @@ public final class RawEndpoint: DatagramEndpoint {
         try sendWhole(bytes, on: path)
       } else {
         try stack.ip.send(
-          on: path, `protocol`, header: nil, bytes, offload: .none, options: options(for: target))
+          on: path, `protocol`, header: nil, bytes, offload: .none, options: options(for: target, control))
       }
     } catch {
+      reportTooLong(error, on: path)
       throw noteBusy(error)
     }
   }
@@ -72,7 +75,7 @@ public final class RawEndpoint: DatagramEndpoint {
     guard bytes.byteCount >= IPv4Field.minimumLength, bytes.octet(0) >> 4 == 4 else { throw .invalidArgument }
     let headerLength = Int(bytes.octet(0) & 15) * 4
     guard headerLength >= IPv4Field.minimumLength, headerLength <= bytes.byteCount else { throw .invalidArgument }
-    guard bytes.byteCount <= path.interface.mtu else { throw .messageTooLong }
+    guard bytes.byteCount <= path.interface.mtu else { throw .packetTooBig(mtu: path.interface.mtu) }
     guard let buffer = path.reserveWhole(length: bytes.byteCount) else { throw .wouldBlock }
     let window = buffer.window
     window.copy(from: bytes)
@@ -93,6 +96,7 @@ public final class RawEndpoint: DatagramEndpoint {
     if boundIndex != 0 && boundIndex != interface.index { return false }
     if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
     if let remote, remote.address != IPAddress(arrival.source) { return false }
+    if arrival.isGroup, !accepts(group: arrival.destination, from: arrival.source, on: interface) { return false }
     if `protocol` == .icmp && filteredICMPTypes != 0 && arrival.payload.byteCount > 0 {
       let type = arrival.payload.octet(0)
       return type >= 32 || filteredICMPTypes >> UInt32(type) & 1 == 0
@@ -100,11 +104,13 @@ public final class RawEndpoint: DatagramEndpoint {
     return true
   }
 
-  func pathError(_ problem: ICMPProblem, from source: IPv4Address, to destination: IPv4Address) {
+  func pathError(
+    _ problem: ICMPProblem, from source: IPv4Address, to destination: IPv4Address, _ payload: RawSpan
+  ) {
     guard local.address.isUnspecified || local.address == IPAddress(source),
       remote == nil || remote?.address == IPAddress(destination)
     else { return }
-    if receivesErrors || (problem.isFatal && remote != nil) { report(problem.error) }
+    report(problem, to: Endpoint(destination, 0), payload)
   }
 
   override func unregister() { stack.raw.remove(self) }

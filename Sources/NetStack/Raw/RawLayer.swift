@@ -31,15 +31,19 @@ public final class RawLayer {
     var taken = false
     for endpoint in endpoints where endpoint.accepts(arrival, interface) {
       taken = true
-      _ = endpoint.deliver(record, arrival.datagram)
+      _ = endpoint.deliver(record, arrival.datagram, headerLength: 0, of: arrival.datagram)
     }
     return taken
   }
 
-  func pathError(_ problem: ICMPProblem, protocol: IPProtocol, from source: IPv4Address, to destination: IPv4Address) {
+  func pathError(
+    _ problem: ICMPProblem, protocol: IPProtocol, from source: IPv4Address, to destination: IPv4Address,
+    _ quote: RawSpan, headerLength: Int
+  ) {
     guard !isIdle else { return }
     for endpoint in endpoints where endpoint.protocol == `protocol` {
-      endpoint.pathError(problem, from: source, to: destination)
+      endpoint.pathError(
+        problem, from: source, to: destination, quote.clamped(endpoint.includesHeader ? 0 : headerLength))
     }
   }
 

@@ -14,13 +14,20 @@ struct RoundTripEstimator {
   private(set) var latest = TimeSpan.zero
   /// RTO without backoff.
   private(set) var timeout: TimeSpan
-  private let floor: TimeSpan
-  private let ceiling: TimeSpan
+  private(set) var floor: TimeSpan
+  private(set) var ceiling: TimeSpan
 
-  init(_ configuration: TCPConfiguration) {
+  init(_ configuration: TCPConfiguration, _ parameters: TCPParameters) {
     timeout = configuration.initialRetransmitTimeout
-    floor = configuration.minimumRetransmitTimeout
-    ceiling = configuration.maximumRetransmitTimeout
+    floor = parameters.minimumRetransmitTimeout ?? configuration.minimumRetransmitTimeout
+    ceiling = parameters.maximumRetransmitTimeout ?? configuration.maximumRetransmitTimeout
+  }
+
+  /// TCP_RTO_MIN_US and TCP_RTO_MAX_MS: the next sample, and every backoff from now on, keeps to them.
+  mutating func bound(_ floor: TimeSpan, _ ceiling: TimeSpan) {
+    self.floor = floor
+    self.ceiling = ceiling
+    timeout = TimeSpan(nanoseconds: min(timeout.nanoseconds, ceiling.nanoseconds))
   }
 
   var hasSample: Bool { smoothed > .zero }

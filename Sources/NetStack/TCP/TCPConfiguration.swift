@@ -76,6 +76,20 @@ public struct TCPParameters: Sendable, Equatable {
   public var reusePort = false
   /// SO_BINDTODEVICE: segments come and go over this interface only. Nil: over any.
   public var interfaceIndex = 0
+  /// Which addresses and ephemeral ports it may take.
+  public var rules = LocalAddressRules()
+  /// IP_OPTIONS
+  public var headerOptions: IPv4HeaderOptions?
+  /// SO_ATTACH_FILTER: decides which segments are taken. (One is taken whole or not at all.)
+  public var filter: PacketFilter?
+  /// TCP_SAVE_SYN: the headers of the peer's SYN are kept.
+  public var savesSyn = false
+  /// IP_MINTTL: segments with a smaller TTL are dropped.
+  public var minimumTTL: UInt8 = 0
+  /// TCP_RTO_MIN_US, TCP_RTO_MAX_MS, TCP_DELACK_MAX_US. Nil: the stack's.
+  public var minimumRetransmitTimeout: TimeSpan?
+  public var maximumRetransmitTimeout: TimeSpan?
+  public var maximumAckDelay: TimeSpan?
   /// SO_OOBINLINE: an urgent byte is part of the stream.
   public var isUrgentInline = false
   /// TCP_SYNCNT: retransmissions of a SYN. Nil: ``TCPConfiguration/synRetries``.

@@ -146,7 +146,7 @@ extension TCPConnection {
     if ackDelay == .zero {
       // The first data: the peer is in slow start and needs every acknowledgement.
       quickAcks = quickAckAllowance
-      ackDelay = Self.smallestAckDelay
+      ackDelay = smallestAckDelay
     } else {
       let pause = now - lastDataReceivedAt
       if pause > estimator.timeout { quickAcks = max(quickAcks, quickAckAllowance) }
@@ -169,8 +169,10 @@ extension TCPConnection {
     min(16, max(2, (receiveEdge - receiveNext) / max(1, 2 * peerSegment)))
   }
 
-  /// TCP_DELACK_MIN
-  static var smallestAckDelay: TimeSpan { .milliseconds(40) }
+  /// TCP_DELACK_MIN, or TCP_DELACK_MAX_US if that is less.
+  var smallestAckDelay: TimeSpan { min(.milliseconds(40), chosen.maximumAckDelay ?? Self.largestAckDelay) }
+  /// TCP_DELACK_MAX
+  static var largestAckDelay: TimeSpan { .milliseconds(200) }
 
   /// TCP_QUICKACK: acknowledge the next segments at once, or delay again.
   public func setQuickAcknowledge(_ isQuick: Bool) {

@@ -35,6 +35,7 @@ extension TCPConnection {
     }
     chosen.typeOfService = parameters.typeOfService
     chosen.timeToLive = parameters.timeToLive
+    applyRare(parameters)
     let wasWatched = old.keepAlive
     if parameters.keepAlive != wasWatched || parameters.keepAliveIdle != old.keepAliveIdle
       || parameters.keepAliveInterval != old.keepAliveInterval || parameters.keepAliveCount != old.keepAliveCount

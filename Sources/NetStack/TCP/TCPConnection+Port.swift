@@ -12,7 +12,7 @@ extension TCPConnection {
 
   /// Segments that come in on `interface` are for this connection (SO_BINDTODEVICE).
   @inline(__always) func accepts(_ interface: NetworkInterface) -> Bool {
-    chosen.interfaceIndex == 0 || chosen.interfaceIndex == interface.index
+    !isSelective || chosen.interfaceIndex == 0 || chosen.interfaceIndex == interface.index
   }
 
   /// The connection has the port without a binding of its own: `connect` chose it, or it is a listener's.
@@ -36,6 +36,7 @@ extension TCPConnection {
     chosen.reusePort = parameters.reusePort
     if chosen.interfaceIndex != parameters.interfaceIndex {
       chosen.interfaceIndex = parameters.interfaceIndex
+      isSelective = chosen.isSelective
       if current != .closed { _ = findPath() }
     }
     if wasCounted { takePort() }

@@ -130,7 +130,7 @@ extension TCPConnection {
 
   /// The path has become narrower: segments that no longer fit are cut and sent again at once (RFC 1191 6.4).
   func pathNarrowed(at now: Instant) {
-    path = (try? layer.stack.path(to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex)) ?? path
+    path = (try? freshPath()) ?? path
     let before = segmentPayload
     adoptSegmentSize()
     guard segmentPayload < before, current.isSynchronized, records.count > 0 else { return }

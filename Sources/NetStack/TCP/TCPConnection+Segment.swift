@@ -197,9 +197,15 @@ extension TCPConnection {
   /// Looks the path up again if routes or addresses changed; false if there is none now.
   @inline(__always) func refreshPath() -> Bool { path.isValid || findPath() }
 
+  func freshPath() throws(NetworkError) -> Path {
+    try layer.stack.path(
+      to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex,
+      isTransparent: chosen.rules.isTransparent, headerOptions: chosen.headerOptions)
+  }
+
   func findPath() -> Bool {
     do {
-      path = try layer.stack.path(to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex)
+      path = try freshPath()
       adoptSegmentSize()
       return true
     } catch {
@@ -210,7 +216,7 @@ extension TCPConnection {
 
   /// What leaves room for options in a full segment, from the path's MTU and the peer's MSS.
   func adoptSegmentSize() {
-    let room = path.mtu - 40
+    let room = path.mtu - 40 - path.optionLength
     let largest = min(sendMaximumSegment, room, chosen.maximumSegment ?? room)
     segmentPayload = max(8, max(48, largest) - (usesTimestamps ? 12 : 0))
     congestion.segmentSize = segmentPayload

@@ -69,17 +69,16 @@ extension TCPConnection {
         && (!isAcceptDeferred || backoff >= chosen.deferredAccept)
     default:
       // A peer that answers with a closed window lives (RFC 9293 3.8.6.1).
-      if sendWindow == 0, now - lastReceivedAt < configuration.maximumRetransmitTimeout { return false }
+      if sendWindow == 0, now - lastReceivedAt < estimator.ceiling { return false }
       guard let troubleSince, chosen.userTimeout == nil || isOrphan else { return false }
       let retries = isOrphan ? configuration.orphanRetries : configuration.retries
-      return now - troubleSince >= Self.patience(retries, configuration)
+      return now - troubleSince >= Self.patience(retries, configuration, longest: estimator.ceiling)
     }
   }
 
   /// How long `retries` retransmissions take with the smallest timeout as base (Linux `tcp_model_timeout`).
-  static func patience(_ retries: Int, _ configuration: TCPConfiguration) -> TimeSpan {
+  static func patience(_ retries: Int, _ configuration: TCPConfiguration, longest: TimeSpan) -> TimeSpan {
     let base = configuration.minimumRetransmitTimeout
-    let longest = configuration.maximumRetransmitTimeout
     var doublings = 0
     while doublings < 30, base.nanoseconds << Int64(doublings + 1) <= longest.nanoseconds { doublings += 1 }
     if retries <= doublings { return base * ((2 << retries) - 1) }
@@ -156,9 +155,9 @@ extension TCPConnection {
     // The delay was in vain: no answer of the application carried the acknowledgement (Linux `tcp_delack_timer_handler`).
     if isInteractive {
       isInteractive = false
-      ackDelay = Self.smallestAckDelay
+      ackDelay = smallestAckDelay
     } else {
-      ackDelay = min(ackDelay * 2, min(estimator.timeout, .milliseconds(200)))
+      ackDelay = min(ackDelay * 2, min(estimator.timeout, chosen.maximumAckDelay ?? Self.largestAckDelay))
     }
     layer.counted.delayedAcks &+= 1
     sendAck(at: now)

@@ -34,6 +34,10 @@ public final class TCPConnection {
 
   var current = TCPState.closed
   var chosen: TCPParameters
+  /// The headers of the peer's SYN, from the IPv4 header on (TCP_SAVE_SYN), until somebody takes them.
+  public var savedSyn: [UInt8]?
+  /// Not every segment with the right four-tuple is taken: see ``admits(_:_:)`` and ``accepts(_:)``.
+  var isSelective: Bool
   var failure: NetworkError?
   /// An ICMP error that did not end the connection: the reason, should it time out (Linux `sk_err_soft`).
   var softError: NetworkError?
@@ -221,6 +225,7 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
+    isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence
     sendUnacknowledged = initialSequence
@@ -233,7 +238,7 @@ public final class TCPConnection {
     receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
-    estimator = RoundTripEstimator(layer.configuration)
+    estimator = RoundTripEstimator(layer.configuration, parameters)
     timestampOffset = layer.numbers.timestampOffset(key)
     lastReceivedAt = layer.loop.now
   }

@@ -83,6 +83,8 @@ public struct TCPCounters: Sendable, Equatable {
 
   /// TCPAbortOnLinger: orphans whose FIN-WAIT-2 was not to be waited for (TCP_LINGER2).
   public var abortsOnLinger: UInt64 = 0
+  /// TCPMinTTLDrop: segments with a smaller TTL than IP_MINTTL asks for.
+  public var minimumTTLDrops: UInt64 = 0
 
   // MARK: Loss
   /// TCPTimeouts

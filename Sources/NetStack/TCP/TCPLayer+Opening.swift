@@ -10,17 +10,22 @@ extension TCPLayer {
   ///     connections that are left over.
   ///   - reusePort: SO_REUSEPORT: shares it even with listeners that say so too; they take connections in turn.
   ///   - interface: SO_BINDTODEVICE: the port is taken for the interface of this index only; 0: for all.
+  ///   - rules: which addresses and ephemeral ports it may take.
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse``.
   public func bind(
-    _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0
+    _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0,
+    rules: LocalAddressRules = .init()
   ) throws(NetworkError) -> TCPBinding {
     guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
-    guard local.address.isUnspecified || stack.isLocal(address) else { throw .addressNotAvailable }
+    guard
+      local.address.isUnspecified || rules.takesForeignAddresses || rules.isTransparent || stack.isLocal(address)
+    else { throw .addressNotAvailable }
     let reuse = PortReuse(address: reuseAddress, port: reusePort, interface: interface)
     let wanted = PortUse(address: local.address, reuse: reuse)
     var endpoint = local
     if endpoint.port == 0 {
-      let port = ports.ephemeral(in: stack.configuration.ephemeralPorts, parity: 1, random: random) { port in
+      let range = rules.ports(within: stack.configuration.ephemeralPorts)
+      let port = ports.ephemeral(in: range, parity: 1, random: random) { port in
         ports.isFreeForAnyone(wanted, port)
       }
       guard let port else { throw .addressInUse }
@@ -37,22 +42,25 @@ extension TCPLayer {
   /// ``Readiness/writable`` when it is established, ``Readiness/error`` when it failed.
   ///
   /// - Parameters:
-  ///   - binding: the local address and port; the connection takes it over. Nil: source address selection and an
-  ///     ephemeral port.
-  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` (also if that
+  ///   - binding: the local address and port; the connection takes it over. Nil: an ephemeral port.
+  ///   - source: without a binding, the address to speak from. Nil: source address selection.
+  /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` (if that
   ///   four-tuple exists, or no ephemeral port is left), ``NetworkError/networkUnreachable`` (a broadcast or multicast
   ///   address).
   public func connect(
-    to remote: Endpoint, binding: TCPBinding? = nil, parameters: TCPParameters? = nil
+    to remote: Endpoint, binding: TCPBinding? = nil, source: IPAddress? = nil, parameters: TCPParameters? = nil
   ) throws(NetworkError) -> TCPConnection {
     var remote = remote
     let parameters = parameters ?? configuration.defaults
-    let wanted = binding.map(\.local.address)
-    let path = try stack.path(to: remote.address, from: wanted, via: parameters.interfaceIndex)
+    let wanted = binding?.local.address ?? source
+    let path = try stack.path(
+      to: remote.address, from: wanted, via: parameters.interfaceIndex, isTransparent: parameters.rules.isTransparent,
+      headerOptions: parameters.headerOptions)
     guard !path.isBroadcast, path.destination.v4?.isMulticast != true else { throw .networkUnreachable }
     remote.address = path.destination
     let now = loop.now
-    let local = Endpoint(path.source, try localPort(binding, path.source, remote, now))
+    let range = parameters.rules.ports(within: stack.configuration.ephemeralPorts)
+    let local = Endpoint(path.source, try localPort(binding, in: range, path.source, remote, now))
     let key = ConnectionKey(local: local, remote: remote)
     guard !contains(key) else { throw .addressNotAvailable }
     var initialSequence: SequenceNumber?
@@ -90,7 +98,7 @@ extension TCPLayer {
   }
 
   private func localPort(
-    _ binding: TCPBinding?, _ source: IPAddress, _ remote: Endpoint, _ now: Instant
+    _ binding: TCPBinding?, in range: ClosedRange<UInt16>, _ source: IPAddress, _ remote: Endpoint, _ now: Instant
   ) throws(NetworkError) -> UInt16 {
     if let binding { return binding.local.port }
     func isFree(_ port: UInt16, reusing: Bool) -> Bool {
@@ -100,7 +108,6 @@ extension TCPLayer {
       guard let entry = timeWaits[key] else { return true }
       return reusing && isReusable(entry, now)
     }
-    let range = stack.configuration.ephemeralPorts
     let port =
       ports.ephemeral(in: range, parity: 0, random: random) { isFree($0, reusing: false) }
       ?? ports.ephemeral(in: range, parity: 0, random: random) { isFree($0, reusing: true) }

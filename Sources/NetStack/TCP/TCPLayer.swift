@@ -59,12 +59,13 @@ public final class TCPLayer {
 
   // MARK: From IP
 
-  /// A segment arrived for one of this host's addresses. `segment`: TCP header and payload.
+  /// A segment arrived for one of this host's addresses, behind the first `headerLength` octets of `datagram`.
   func received(
-    _ segment: RawSpan, source: IPAddress, destination: IPAddress, interface: NetworkInterface,
-    checksumVerified: Bool, tos: UInt8
+    _ datagram: RawSpan, headerLength: Int, source: IPAddress, destination: IPAddress, interface: NetworkInterface,
+    checksumVerified: Bool
   ) {
     counted.inSegments &+= 1
+    let segment = datagram.clamped(headerLength)
     guard let header = TCPHeader(segment) else {
       counted.inErrors &+= 1
       return
@@ -80,12 +81,14 @@ public final class TCPLayer {
     if tap.isOn { tapReceived(key, arrived, segment) }
     let now = loop.now
     if let recent, recent.key == key, recent.accepts(interface) {
+      if recent.isSelective, !admits(datagram, headerLength, recent.chosen, interface) { return }
       recent.received(arrived, segment, at: now)
     } else if let connection = table[key], connection.accepts(interface) {
       recent = connection
+      if connection.isSelective, !admits(datagram, headerLength, connection.chosen, interface) { return }
       connection.received(arrived, segment, at: now)
     } else {
-      receivedByNoConnection(arrived, segment, key, interface.index, now)
+      receivedByNoConnection(arrived, datagram, headerLength, key, interface, now)
     }
   }
 
@@ -98,9 +101,11 @@ public final class TCPLayer {
   }
 
   private func receivedByNoConnection(
-    _ segment: ArrivedSegment, _ bytes: RawSpan, _ key: ConnectionKey, _ interface: Int,
-    _ now: Instant
+    _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int, _ key: ConnectionKey,
+    _ device: NetworkInterface, _ now: Instant
   ) {
+    let interface = device.index
+    let bytes = datagram.clamped(headerLength)
     if let entry = timeWaits[key], entry.portUse.reuse.interface == 0 || entry.portUse.reuse.interface == interface {
       switch receivedInTimeWait(segment, bytes, entry, now) {
       case .done: return
@@ -116,7 +121,11 @@ public final class TCPLayer {
       if !segment.flags.contains(.rst) { sendReset(answering: segment, key) }
       return
     }
+    if listener.parameters.isSelective, !admits(datagram, headerLength, listener.parameters, device) { return }
     receivedByListener(listener, segment, bytes, key, nil, now)
+    if listener.parameters.savesSyn, let connection = table[key], connection.state == .synReceived {
+      connection.savedSyn = datagram.clamped(0, headerLength + segment.headerLength).array
+    }
   }
 
   // MARK: LISTEN (RFC 9293 3.10.7.2)
@@ -142,7 +151,8 @@ public final class TCPLayer {
     let path: Path
     do {
       path = try stack.path(
-        to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex)
+        to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex,
+        isTransparent: listener.parameters.rules.isTransparent, headerOptions: listener.parameters.headerOptions)
     } catch {
       counted.listenDrops &+= 1
       return

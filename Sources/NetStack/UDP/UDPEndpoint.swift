@@ -10,6 +10,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   /// SO_REUSEADDR and SO_REUSEPORT: a port is shared by those who all want to.
   public var reusesAddress = false
   public var reusesPort = false
+  /// UDP_SEGMENT: bytes of payload of each datagram that a message is cut into; 0: it is one.
+  public var segmentSize = 0
 
   /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
   ///
@@ -17,11 +19,21 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   it is bound already, ``NetworkError/addressFamilyNotSupported``.
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    try stack.checkBindable(wanted.address)
+    try stack.checkBindable(wanted.address, rules)
     guard local.port == 0 else { throw .invalidArgument }
     let address = wanted.address.isUnspecified ? IPAddress(.any) : wanted.address
     local = try stack.udp.bind(self, to: Endpoint(address, wanted.port))
     hasImplicitPort = wanted.port == 0
+  }
+
+  /// Takes a local address only (IP_BIND_ADDRESS_NO_PORT); the port follows with the first datagram or ``connect(to:)``.
+  ///
+  /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument`` if it has a port already.
+  public func bind(toAddress address: IPAddress) throws(NetworkError) {
+    guard !isClosed else { throw .closed }
+    try stack.checkBindable(address, rules)
+    guard local.port == 0 else { throw .invalidArgument }
+    local.address = address
   }
 
   /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not bound
@@ -65,23 +77,56 @@ public final class UDPEndpoint: DatagramEndpoint {
   /// - Throws: ``NetworkError/wouldBlock`` if the device is busy (``Readiness/writable`` follows),
   ///   ``NetworkError/messageTooLong``, ``NetworkError/destinationRequired``, a pending error, and what looking up the
   ///   path throws.
-  public func send(_ payload: RawSpan, to destination: Endpoint? = nil) throws(NetworkError) {
+  public func send(
+    _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil
+  ) throws(NetworkError) {
     try checkOpen()
     guard var target = destination ?? remote else { throw .destinationRequired }
-    guard payload.byteCount <= 65535 - 20 - UDPField.headerLength else { throw .messageTooLong }
+    guard payload.byteCount <= 65535 else { throw .messageTooLong }
     // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
     guard destination?.port != 0 else { throw .invalidArgument }
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if target.address.isUnspecified { target.address = IPAddress(.loopback) }
-    let path = try path(to: target.address)
+    let path = try path(to: target.address, control)
     try checkSendable()
+    let size = control?.segmentSize ?? segmentSize
+    if size > 0 {
+      try sendInPieces(payload, of: size, target, on: path, control)
+    } else {
+      try sendOne(payload, target, on: path, control)
+    }
+  }
+
+  /// UDP_SEGMENT: cuts what one call sends into datagrams of `size` bytes, the last of which may be shorter (Linux
+  /// `udp_send_skb`).
+  private func sendInPieces(
+    _ payload: RawSpan, of size: Int, _ target: Endpoint, on path: Path, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    let header = path.networkHeaderLength + UDPField.headerLength
+    guard min(payload.byteCount, size) + header <= path.mtu else { throw .messageTooLong }
+    guard payload.byteCount <= size * Self.segmentLimit else { throw .invalidArgument }
+    var offset = 0
+    repeat {
+      let count = min(size, payload.byteCount - offset)
+      try sendOne(payload.clamped(offset, count), target, on: path, control)
+      offset += count
+    } while offset < payload.byteCount
+  }
+
+  /// Datagrams that one call may be cut into (UDP_MAX_SEGMENTS).
+  private static let segmentLimit = 128
+
+  private func sendOne(
+    _ payload: RawSpan, _ target: Endpoint, on path: Path, _ control: DatagramControl?
+  ) throws(NetworkError) {
     let header =
       UInt64(local.port) << 48 | UInt64(target.port) << 32
       | UInt64(UDPField.headerLength + payload.byteCount) << 16
     do {
       try stack.ip.send(
-        on: path, .udp, header: header, payload, offload: .udp, options: options(for: target.address))
+        on: path, .udp, header: header, payload, offload: .udp, options: options(for: target.address, control))
     } catch {
+      reportTooLong(error, on: path)
       stack.udp.count { $0.sndbufErrors &+= error == .wouldBlock || error == .noBuffers ? 1 : 0 }
       throw noteBusy(error)
     }
@@ -141,7 +186,7 @@ extension UDPLayer {
       tos: tos, ttl: ttl, time: stack.loop.now)
     for endpoint in endpoints
     where endpoint.local.port == destination.port && endpoint.score(record, interface) != nil
-      && endpoint.accepts(group: group)
+      && endpoint.accepts(group: group, from: source.address.v4 ?? .any, on: interface)
     {
       let wasTaken = endpoint.deliver(record, payload)
       count { counters in

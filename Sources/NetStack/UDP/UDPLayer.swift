@@ -44,7 +44,7 @@ public final class UDPLayer {
   func bind(_ endpoint: UDPEndpoint, to wanted: Endpoint) throws(NetworkError) -> Endpoint {
     var bound = wanted
     if wanted.port == 0 {
-      let range = stack.configuration.ephemeralPorts
+      let range = endpoint.rules.ports(within: stack.configuration.ephemeralPorts)
       let count = Int(range.upperBound - range.lowerBound) + 1
       let start = Int(stack.random.uniform(0...Int64(count - 1)))
       var found = false
@@ -106,9 +106,11 @@ public final class UDPLayer {
       // Everybody who matches gets a copy (Linux's `__udp4_lib_mcast_deliver`).
       var taken = false
       for endpoint in ports[header.destinationPort] ?? []
-      where endpoint.score(record, interface) != nil && endpoint.accepts(group: arrival.destination) {
+      where endpoint.score(record, interface) != nil
+        && endpoint.accepts(group: arrival.destination, from: arrival.source, on: interface)
+      {
         taken = true
-        deliver(record, header.payload, to: endpoint)
+        deliver(record, arrival.payload.clamped(0, header.length), arrival, to: endpoint)
       }
       if !taken { counts.noPorts &+= 1 }
       return
@@ -119,7 +121,7 @@ public final class UDPLayer {
       stack.icmp.sendError(.portUnreachable, about: arrival)
       return
     }
-    deliver(record, header.payload, to: endpoint)
+    deliver(record, arrival.payload.clamped(0, header.length), arrival, to: endpoint)
   }
 
   private func endpoint(for record: ReceivedDatagram, port: UInt16, _ interface: NetworkInterface) -> UDPEndpoint? {
@@ -155,8 +157,10 @@ public final class UDPLayer {
     return nil
   }
 
-  private func deliver(_ record: ReceivedDatagram, _ payload: RawSpan, to endpoint: UDPEndpoint) {
-    if endpoint.deliver(record, payload) {
+  private func deliver(
+    _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival, to endpoint: UDPEndpoint
+  ) {
+    if endpoint.deliver(record, packet, headerLength: UDPField.headerLength, of: arrival.datagram) {
       counts.inDatagrams &+= 1
     } else {
       counts.rcvbufErrors &+= 1
@@ -167,15 +171,14 @@ public final class UDPLayer {
     }
   }
 
-  /// An ICMP error about a datagram that went from `local` to `remote`.
-  func pathError(_ error: NetworkError, isFatal: Bool, local: Endpoint, remote: Endpoint) {
+  /// An ICMP error about a datagram that went from `local` to `remote`, of whose payload it quotes `payload`.
+  func pathError(_ problem: ICMPProblem, local: Endpoint, remote: Endpoint, _ payload: RawSpan) {
     for endpoint in ports[local.port] ?? []
     where (endpoint.local.address.isUnspecified || endpoint.local.address == local.address)
       && (endpoint.remote == nil || endpoint.remote == remote)
     {
-      if case .packetTooBig(let mtu) = error { endpoint.lowerPathMTU(mtu) }
-      guard endpoint.receivesErrors || (isFatal && endpoint.remote != nil) else { continue }
-      endpoint.report(error)
+      if case .packetTooBig(let mtu) = problem.error { endpoint.lowerPathMTU(mtu) }
+      endpoint.report(problem, to: remote, payload)
     }
   }
 }

@@ -17,7 +17,9 @@ struct OptionTableTests {
         OptionName.SO_ACCEPTCONN, OptionName.SO_TIMESTAMPNS, OptionName.SO_MARK, OptionName.SO_PROTOCOL,
         OptionName.SO_DOMAIN, OptionName.SO_RXQ_OVFL, OptionName.SO_WIFI_STATUS, OptionName.SO_NOFCS,
         OptionName.SO_LOCK_FILTER, OptionName.SO_SELECT_ERR_QUEUE, OptionName.SO_BINDTOIFINDEX,
-        OptionName.SO_TIMESTAMP_NEW, OptionName.SO_TIMESTAMPNS_NEW, 22, 23, 24, 54, 58, 999,
+        OptionName.SO_TIMESTAMP_NEW, OptionName.SO_TIMESTAMPNS_NEW, OptionName.SO_GET_FILTER,
+        OptionName.SO_DETACH_FILTER, OptionName.SO_BPF_EXTENSIONS, OptionName.SO_CNX_ADVICE, OptionName.SO_PEERGROUPS,
+        OptionName.SO_ZEROCOPY, OptionName.SO_TXTIME, 22, 23, 24, 54, 58, 999,
       ]
     ),
     (
@@ -28,7 +30,12 @@ struct OptionTableTests {
         OptionName.IP_RECVTOS, OptionName.IP_MTU, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR,
         OptionName.IP_NODEFRAG, OptionName.IP_CHECKSUM, OptionName.IP_RECVFRAGSIZE, OptionName.IP_MULTICAST_TTL,
         OptionName.IP_MULTICAST_LOOP, OptionName.IP_MULTICAST_ALL, OptionName.IP_MULTICAST_IF,
-        OptionName.IP_ADD_MEMBERSHIP, OptionName.IP_DROP_MEMBERSHIP, 27, 60,
+        OptionName.IP_ADD_MEMBERSHIP, OptionName.IP_DROP_MEMBERSHIP, OptionName.IP_OPTIONS, OptionName.IP_FREEBIND,
+        OptionName.IP_TRANSPARENT, OptionName.IP_MINTTL, OptionName.IP_BIND_ADDRESS_NO_PORT, OptionName.IP_UNICAST_IF,
+        OptionName.IP_UNBLOCK_SOURCE, OptionName.IP_BLOCK_SOURCE, OptionName.IP_ADD_SOURCE_MEMBERSHIP,
+        OptionName.IP_DROP_SOURCE_MEMBERSHIP, OptionName.IP_MSFILTER, OptionName.MCAST_JOIN_GROUP,
+        OptionName.MCAST_BLOCK_SOURCE, OptionName.MCAST_UNBLOCK_SOURCE, OptionName.MCAST_LEAVE_GROUP,
+        OptionName.MCAST_JOIN_SOURCE_GROUP, OptionName.MCAST_LEAVE_SOURCE_GROUP, OptionName.MCAST_MSFILTER, 27, 60,
       ]
     ),
     (
@@ -39,11 +46,30 @@ struct OptionTableTests {
         OptionName.TCP_DEFER_ACCEPT, OptionName.TCP_WINDOW_CLAMP, OptionName.TCP_QUICKACK,
         OptionName.TCP_THIN_LINEAR_TIMEOUTS, OptionName.TCP_THIN_DUPACK, OptionName.TCP_USER_TIMEOUT,
         OptionName.TCP_FASTOPEN, OptionName.TCP_NOTSENT_LOWAT, OptionName.TCP_SAVE_SYN, OptionName.TCP_FASTOPEN_CONNECT,
-        15, 200,
+        OptionName.TCP_ULP, OptionName.TCP_SAVED_SYN, OptionName.TCP_FASTOPEN_NO_COOKIE, OptionName.TCP_INQ,
+        OptionName.TCP_REPAIR, OptionName.TCP_REPAIR_QUEUE, OptionName.TCP_QUEUE_SEQ, OptionName.TCP_REPAIR_OPTIONS,
+        OptionName.TCP_REPAIR_WINDOW, 15, 200,
       ]
     ),
-    (17, [OptionName.UDP_CORK, 99]), (255, [2, 9]), (1000, [1]),
+    (
+      17,
+      [
+        OptionName.UDP_CORK, OptionName.UDP_NO_CHECK6_TX, OptionName.UDP_NO_CHECK6_RX, OptionName.UDP_SEGMENT,
+        OptionName.UDP_GRO, 99,
+      ]
+    ), (255, [2, 9]), (1000, [1]),
   ]
+
+  /// Options that older kernels lack, or judge otherwise.
+  private static let newer: [(since: KernelVersion, level: Int32, names: [Int32])] = [
+    (KernelVersion(5, 14), 1, [OptionName.SO_BUF_LOCK, OptionName.SO_BUSY_POLL_BUDGET]),
+    (KernelVersion(5, 18), 1, [OptionName.SO_TXREHASH]), (KernelVersion(6, 2), 1, [OptionName.SO_TIMESTAMPING]),
+    (KernelVersion(6, 3), 0, [OptionName.IP_LOCAL_PORT_RANGE]), (KernelVersion(6, 6), 1, [OptionName.SO_PEERPIDFD]),
+    (KernelVersion(6, 7), 6, [OptionName.TCP_IS_MPTCP]), (KernelVersion(6, 9), 1, [OptionName.SO_PEEK_OFF]),
+    (KernelVersion(6, 9), 0, [OptionName.IP_ROUTER_ALERT]), (KernelVersion(6, 13), 6, [OptionName.TCP_TX_DELAY]),
+  ]
+
+  private static let known = names + newer.filter { KernelVersion.host >= $0.since }.map { ($0.level, $0.names) }
 
   private static func make(_ k: Session, _ kind: String) async -> Int {
     switch MessageKind(rawValue: kind) {
@@ -56,7 +82,7 @@ struct OptionTableTests {
 
   @Test("values", arguments: kinds) func values(_ kind: String) throws {
     try Scenario(kind) { k in
-      for (level, names) in Self.names {
+      for (level, names) in Self.known {
         for name in names {
           let s = await Self.make(k, kind)
           await k.get(s, level, name)
@@ -74,7 +100,7 @@ struct OptionTableTests {
 
   @Test("lengths and pointers", arguments: kinds) func lengths(_ kind: String) throws {
     try Scenario(kind) { k in
-      for (level, names) in Self.names {
+      for (level, names) in Self.known {
         for name in names {
           let s = await Self.make(k, kind)
           for count in [0, 1, 3, 4, 5, 8, 12, 16] {

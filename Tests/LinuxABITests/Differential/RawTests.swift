@@ -52,6 +52,27 @@ struct RawTests {
       await k.call(.shutdown, s, 1)
       await k.write(s, "x")
     },
+    Scenario("IP_OPTIONS stand in the header, but not in one of the program's own") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, experiment)
+      await k.bind(s, 0, [127, 0, 0, 77])
+      func header(_ text: String, line: Int = #line) async {
+        await k.send(s, text, 0, to: 0, [127, 0, 0, 77], line: line)
+        await k.settle()
+        let room = k.room(100)
+        let result = await k.raw(.recvfrom, [s, Int(room), 100, Int(MessageFlags.MSG_DONTWAIT), 0, 0])
+        let bytes = k.get(room, count: 100)
+        // All but identification and checksum.
+        k.note("\(Session.text(result)) \(bytes[0..<4]) \(bytes[8..<10]) \(bytes[12..<48])", line)
+      }
+      for options: [UInt8] in [[1, 136, 4, 1, 2], [148, 4, 0, 0], [99, 6, 1, 2, 3, 4], []] {
+        await k.set(s, 0, OptionName.IP_OPTIONS, bytes: options)
+        await header("hello")
+      }
+      await k.set(s, 0, OptionName.IP_ROUTER_ALERT, 1)
+      await k.set(s, 0, OptionName.IP_ROUTER_ALERT, 1)
+      await k.set(s, 0, OptionName.IP_ROUTER_ALERT, 0)
+      await k.set(s, 0, OptionName.IP_ROUTER_ALERT, 0)
+    },
   ]
 
   @Test("raw sockets", arguments: scenarios) func raw(_ scenario: Scenario) throws { try scenario.compare() }

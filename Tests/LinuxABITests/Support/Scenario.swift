@@ -4,10 +4,15 @@ import Testing
 /// A sequence of system calls that every kernel must answer alike.
 struct Scenario: Sendable, CustomTestStringConvertible {
   let name: String
+  /// Older kernels lack what it is about.
+  let since: KernelVersion
   let body: @Sendable (Session) async -> Void
 
-  init(_ name: String, _ body: @escaping @Sendable (Session) async -> Void) {
+  init(
+    _ name: String, since: KernelVersion = KernelVersion(0, 0), _ body: @escaping @Sendable (Session) async -> Void
+  ) {
     self.name = name
+    self.since = since
     self.body = body
   }
 
@@ -21,6 +26,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
       await body(ours)
       await ours.end()
     }
+    guard KernelVersion.host >= since else { return }
     var theirs = Session(HostKernel(patience: 1))
     try VirtualLoop(seed: 1).run {
       await body(theirs)

@@ -159,6 +159,15 @@ final class Session {
   @discardableResult
   func port(_ s: Int, line: Int = #line) async -> UInt16 { await name(.getsockname, s, line: line) }
 
+  /// The port of a socket, not written down.
+  func quietPort(_ s: Int) async -> Int {
+    let address = room(16)
+    let length = put(Int32(16))
+    _ = await raw(.getsockname, [s, Int(address), Int(length)])
+    let bytes = get(address, count: 4)
+    return Int(bytes[2]) << 8 | Int(bytes[3])
+  }
+
   /// A listening socket on 127.0.0.1 and its port.
   func listener(backlog: Int = 8, line: Int = #line) async -> (Int, UInt16) {
     let s = await tcp(line: line)

@@ -110,11 +110,11 @@ struct IPv4InputTests {
     wire.destination = MACAddress(multicast: group)
     let frame = wire.udp(from: station.address, 1, to: group, 9, payload: [1])
     #expect(!arrives(frame))
-    try endpoint.join(group, on: host.interface)
+    try endpoint.groups.join(group, on: host.interface)
     #expect(arrives(frame))
-    try endpoint.leave(group, on: host.interface)
+    try endpoint.groups.leave(group, on: host.interface)
     #expect(!arrives(frame))
-    #expect(throws: NetworkError.addressNotAvailable) { try endpoint.leave(group, on: host.interface) }
+    #expect(throws: NetworkError.addressNotAvailable) { try endpoint.groups.leave(group, on: host.interface) }
   }
 
   /// Options and whether the datagram is accepted, answered with a parameter problem at an offset, or just dropped.

@@ -51,7 +51,7 @@ struct RoutingTests {
     #expect(far.isValid)
     host.interface.remove(IPv4Address(172, 16, 0, 5))
     #expect(!far.isValid && !near.isValid)
-    #expect(throws: NetworkError.addressNotAvailable) {
+    #expect(throws: NetworkError.noRoute) {
       try host.stack.path(to: IPAddress(IPv4Address(8, 8, 8, 8)), from: IPAddress(IPv4Address(1, 2, 3, 4)))
     }
     #expect(throws: NetworkError.addressFamilyNotSupported) {

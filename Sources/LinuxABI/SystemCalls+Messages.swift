@@ -1,0 +1,98 @@
+import NetStack
+import Packets
+import Sockets
+
+// sendmsg(2) and recvmsg(2).
+extension SystemCalls {
+  /// Offsets in `struct msghdr` (x86-64): name 0, namelen 8, iov 16, iovlen 24, control 32, controllen 40, flags 48.
+  func sendmsg(_ a: Arguments) async throws(Errno) -> Int {
+    let header = a.word(1)
+    let name = try a.memory.load(header, as: UInt.self)
+    let nameLength = try a.memory.load(header &+ 8, as: Int32.self)
+    guard name == 0 || nameLength >= 0 else { throw .EINVAL }
+    var destination: Endpoint?
+    if name != 0 && nameLength > 0 {
+      // More than any address needs is cut, not refused.
+      let bytes = try a.memory.bytes(name, min(Int(nameLength), 128))
+      destination = try Arguments.destination(UnsafeRawBufferPointer(bytes))
+    }
+    let vectors = try a.vectors(
+      try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
+      tooMany: .EMSGSIZE)
+    let control = try sendControl(a, header, to: destination)
+    let bytes = vectors.flatMap { Array($0) }
+    // The array must stay where it is while the call waits for room.
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 16)
+    defer { copy.deallocate() }
+    copy.copyBytes(from: bytes)
+    return try await sendto(
+      a.int(0), UnsafeRawBufferPointer(rebasing: copy[..<bytes.count]), flags: a.int(2), to: destination,
+      control: control)
+  }
+
+  /// The control messages of a `struct msghdr`; nil for none.
+  private func sendControl(
+    _ a: Arguments, _ header: UInt, to destination: Endpoint?
+  ) throws(Errno) -> DatagramControl? {
+    let (address, length) = (
+      try a.memory.load(header &+ 32, as: UInt.self), try a.memory.load(header &+ 40, as: UInt.self)
+    )
+    guard length > 0 else { return nil }
+    // net.core.optmem_max
+    guard length <= 131_072 else { throw .ENOBUFS }
+    let bytes = UnsafeRawBufferPointer(try a.memory.bytes(address, Int(length)))
+    let socket = try file(a.int(0)).socket
+    // Whether there is anybody to send to is asked first.
+    if socket.kind.transport == .datagram, destination == nil, socket.remoteEndpoint == nil { return nil }
+    return try SendControl(bytes, to: socket, self).datagram
+  }
+
+  func recvmsg(_ a: Arguments) async throws(Errno) -> Int {
+    let header = a.word(1)
+    let vectors = try a.vectors(
+      try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
+      tooMany: .EMSGSIZE)
+    let total = vectors.reduce(0) { $0 + $1.count }
+    let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
+    defer { gathered.deallocate() }
+    let result = try await recvfrom(
+      a.int(0), UnsafeMutableRawBufferPointer(rebasing: gathered[..<total]), flags: a.int(2))
+    var offset = 0
+    for vector in vectors where offset < result.storedCount {
+      let part = min(vector.count, result.storedCount - offset)
+      vector.copyMemory(from: UnsafeRawBufferPointer(rebasing: gathered[offset..<(offset + part)]))
+      offset += part
+    }
+    let name = try a.memory.load(header, as: UInt.self)
+    if name != 0, let source = result.source {
+      let room = Int(try a.memory.load(header &+ 8, as: Int32.self))
+      let bytes = SocketAddress.encode(source)
+      try a.memory.copy(bytes.prefix(max(room, 0)), to: name)
+      try a.memory.store(Int32(bytes.count), at: header &+ 8)
+    } else if name != 0 {
+      try a.memory.store(Int32(0), at: header &+ 8)
+    }
+    let control = try a.memory.load(header &+ 32, as: UInt.self)
+    let room = control == 0 ? 0 : try a.memory.load(header &+ 40, as: UInt.self)
+    var messages = ControlMessages(room: Int(min(room, 1 << 16)))
+    if let socket = table[a.int(0)]?.socket {
+      if let datagram = result.datagram {
+        messages.describe(datagram, options: result.headerOptions, for: socket, on: loop)
+      }
+      if let time = result.time { messages.stamp(time, isOwn: false, for: socket, on: loop) }
+      if let entry = result.queuedError { messages.describe(entry, for: socket, on: loop) }
+      let wantsUnread =
+        socket.kind.transport == .stream && result.queuedError == nil
+        && KeptOption.value(Protocol.IPPROTO_TCP, OptionName.TCP_INQ, of: socket) != 0
+      if wantsUnread { messages.describe(unread: result.unread) }
+    }
+    try a.memory.copy(messages.bytes, to: control)
+    try a.memory.store(UInt(messages.bytes.count), at: header &+ 40)
+    var flags = result.isCut ? MessageFlags.MSG_TRUNC : 0
+    if messages.isTruncated { flags |= MessageFlags.MSG_CTRUNC }
+    if result.isOutOfBand { flags |= MessageFlags.MSG_OOB }
+    if result.queuedError != nil { flags |= MessageFlags.MSG_ERRQUEUE }
+    try a.memory.store(flags, at: header &+ 48)
+    return result.count
+  }
+}

@@ -1,0 +1,34 @@
+import Packets
+
+// The way of a datagram, and what its header says.
+extension DatagramEndpoint {
+  /// The path to `destination`, kept from the last datagram if it is the same.
+  func path(to destination: IPAddress, _ control: DatagramControl? = nil) throws(NetworkError) -> Path {
+    if let control, control.choosesPath { return try freshPath(to: destination, control) }
+    if let path, path.isValid, path.destination == destination { return path }
+    let fresh = try freshPath(to: destination, DatagramControl())
+    path = fresh
+    return fresh
+  }
+
+  private func freshPath(to destination: IPAddress, _ control: DatagramControl) throws(NetworkError) -> Path {
+    let isGroup = destination.v4?.isMulticast == true
+    var source = local.address.isUnspecified || local.address.v4?.isMulticast == true ? nil : local.address
+    if let wanted = control.source, wanted != .any { source = IPAddress(wanted) }
+    var index = boundIndex
+    if control.interfaceIndex != 0 { index = control.interfaceIndex }
+    if index == 0 { index = isGroup ? multicastInterface?.index ?? 0 : unicastIndex }
+    let fresh = try stack.path(
+      to: destination, from: source, via: index, isTransparent: rules.isTransparent,
+      headerOptions: control.headerOptions ?? headerOptions)
+    if fresh.isBroadcast && !allowsBroadcast { throw .permissionDenied }
+    return fresh
+  }
+
+  func options(for destination: IPAddress, _ control: DatagramControl?) -> DatagramOptions {
+    DatagramOptions(
+      tos: control?.typeOfService ?? tos,
+      ttl: control?.timeToLive ?? (destination.v4?.isMulticast == true ? multicastTTL : ttl),
+      discovery: pathMTUDiscovery)
+  }
+}

@@ -1,0 +1,26 @@
+import NetStack
+import Packets
+
+/// An ICMP echo socket (icmp(7)): its messages are echo requests and replies with their ICMP header.
+public final class ICMPSocket: DatagramSocket {
+  private let icmp: ICMPEndpoint
+
+  public init(on stack: NetworkStack) {
+    icmp = stack.icmp.open()
+    super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
+  }
+
+  override func optionsChanged(_ options: SocketOptions) { icmp.reusesAddress = options.reuseAddress }
+
+  override func bindIfNeeded() throws(NetworkError) {
+    if icmp.local.port == 0 { try icmp.bind(to: Endpoint(.any, 0)) }
+  }
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
+  override func disconnectEndpoint() { icmp.disconnect() }
+  override func sendMessage(
+    _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    try icmp.send(bytes, to: destination?.address, control: control)
+  }
+}

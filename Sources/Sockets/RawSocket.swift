@@ -1,0 +1,38 @@
+import NetStack
+import Packets
+
+/// A raw socket of one IP protocol (raw(7)): received messages start with the IP header.
+public final class RawSocket: DatagramSocket {
+  private let raw: RawEndpoint
+
+  /// Protocol numbers above 255 are Linux's own, of which the IP header carries the low octet.
+  public init(on stack: NetworkStack, protocolNumber: Int) {
+    raw = stack.raw.open(IPProtocol(rawValue: UInt8(truncatingIfNeeded: protocolNumber)))
+    super.init(SocketKind(transport: .raw, protocolNumber: protocolNumber), on: stack, endpoint: raw)
+  }
+
+  /// ICMP types that are not received (ICMP_FILTER), one bit each.
+  public var filteredICMPTypes: UInt32 {
+    get { raw.filteredICMPTypes }
+    set { raw.filteredICMPTypes = newValue }
+  }
+
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
+  override func disconnectEndpoint() { raw.disconnect() }
+  override func sendMessage(
+    _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    try raw.send(bytes, to: destination?.address, control: control)
+  }
+
+  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
+    option == .headerIncluded ? .integer(raw.includesHeader ? 1 : 0) : try super.get(option)
+  }
+
+  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
+    guard option == .headerIncluded else { return try super.set(option, to: value) }
+    guard case .integer(let number) = value else { throw .invalidArgument }
+    raw.includesHeader = number != 0
+  }
+}

@@ -1,0 +1,79 @@
+import NetStack
+import Packets
+
+/// A datagram socket over UDP (udp(7)).
+public final class UDPSocket: DatagramSocket {
+  private let udp: UDPEndpoint
+
+  public init(on stack: NetworkStack) {
+    udp = stack.udp.open()
+    super.init(SocketKind(transport: .datagram, protocolNumber: 17), on: stack, endpoint: udp)
+  }
+
+  override func optionsChanged(_ options: SocketOptions) {
+    udp.reusesAddress = options.reuseAddress
+    udp.reusesPort = options.reusePort
+    udp.segmentSize = Int(options.segmentSize)
+  }
+
+  override func bindIfNeeded() throws(NetworkError) {
+    if udp.local.port == 0 { try udp.bind(to: Endpoint(udp.local.address, 0)) }
+  }
+  override func bindEndpoint(to local: Endpoint) throws(NetworkError) {
+    if options.bindsAddressOnly != 0, local.port == 0 { return try udp.bind(toAddress: local.address) }
+    try udp.bind(to: local)
+  }
+  override func connectEndpoint(to remote: Endpoint) throws(NetworkError) {
+    try bindIfNeeded()
+    try udp.connect(to: remote)
+  }
+  override func disconnectEndpoint() { udp.disconnect() }
+
+  // MARK: Corking
+
+  /// The bytes that MSG_MORE or UDP_CORK have gathered for one datagram, and where it goes.
+  private var gathered: [UInt8]?
+  private var gatheredTarget: Endpoint?
+  private var gatheredControl: DatagramControl?
+  private var isCorked = false
+
+  override func sendMessage(
+    _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    let isGathering = more || isCorked
+    guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination, control: control) }
+    if gathered == nil {
+      guard let target = destination ?? udp.remote else { throw .destinationRequired }
+      guard target.port != 0 || destination == nil else { throw .invalidArgument }
+      gatheredTarget = destination
+      gatheredControl = control
+    }
+    // The first call decides where the datagram goes, as in Linux.
+    let before = gathered ?? []
+    guard before.count + bytes.byteCount <= 65_507 else { throw .messageTooLong }
+    gathered = before + bytes.withUnsafeBytes { Array($0) }
+    guard !isGathering else { return }
+    do { try sendGathered() } catch {
+      // Whoever waits for room tries again with the last part.
+      if error == .wouldBlock { gathered = before }
+      throw error
+    }
+  }
+
+  private func sendGathered() throws(NetworkError) {
+    guard let whole = gathered else { return }
+    gathered = nil
+    try udp.send(whole.span.bytes, to: gatheredTarget, control: gatheredControl)
+  }
+
+  public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
+    option == .datagramCork ? .integer(isCorked ? 1 : 0) : try super.get(option)
+  }
+
+  public override func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError) {
+    guard option == .datagramCork else { return try super.set(option, to: value) }
+    guard case .integer(let number) = value else { throw .invalidArgument }
+    isCorked = number != 0
+    if !isCorked { try networked { () throws(NetworkError) in try sendGathered() } }
+  }
+}
