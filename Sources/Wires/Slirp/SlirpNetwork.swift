@@ -83,11 +83,21 @@ final class SlirpNetwork {
 
   /// Ends libslirp; once it has returned, if it is on the call stack.
   func close() {
-    guard let slirp else { return }
+    guard slirp != nil else { return }
     if isInside {
       closesLater = true
       return
     }
+    // What was taken from the port, the end of a connection perhaps, still goes out.
+    while let frame = incoming.first {
+      input(frame.bytes, mayDeliver: false)
+      incoming.removeFirst()
+    }
+    end()
+  }
+
+  private func end() {
+    guard let slirp else { return }
     self.slirp = nil
     closesLater = false
     work.cancel()
@@ -299,7 +309,7 @@ final class SlirpNetwork {
     clinux_broken_pipes_end()
     self.mayDeliver = false
     isInside = false
-    if closesLater { close() }
+    if closesLater { end() }
   }
 
   private func list() {
