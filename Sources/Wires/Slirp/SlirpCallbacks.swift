@@ -57,9 +57,7 @@ extension SlirpNetwork {
 
   private func makeTimer(_ id: SlirpTimerId, _ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer {
     let timer = SlirpTimer(id: id, argument: argument)
-    timer.timer = LoopTimer(on: loop) { [weak self, weak timer] in
-      if let timer { self?.fire(timer) }
-    }
+    timer.timer = LoopTimer(on: loop) { [unowned self, unowned timer] in fire(timer) }
     let identity = Unmanaged.passUnretained(timer).toOpaque()
     timers[identity] = timer
     return identity

@@ -33,8 +33,8 @@ final class SlirpNetwork {
   private var isInside = false
   /// The owner closed the network from inside a delivery.
   private var closesLater = false
-  /// Frames may go to the port straight away: libslirp was not entered by the port.
-  private var mayDeliver = false
+  /// The port while frames may go to it straight away: libslirp was not entered by it.
+  private var receiver: (any WirePort)?
   private var portRefused = false
   private var senderWaits = false
   private var needsListing = false
@@ -62,9 +62,10 @@ final class SlirpNetwork {
     check = GuestFrameCheck(mtu: settings.mtu)
     outgoing = FrameQueue(frameLimit: settings.dropFrames, byteLimit: max(1 << 20, settings.dropFrames * 2048))
     descriptors = SlirpDescriptors(on: loop)
-    work = DeferredWork(on: loop) { [weak self] in self?.service() }
-    tick = LoopTimer(on: loop) { [weak self] in self?.timeIsUp() }
-    descriptors.onReady = { [weak self] in self?.work.schedule() }
+    // Not weak: counting references of an object that has been referred to weakly takes twice as long, for good.
+    work = DeferredWork(on: loop) { [unowned self] in service() }
+    tick = LoopTimer(on: loop) { [unowned self] in timeIsUp() }
+    descriptors.onReady = { [unowned self] in work.schedule() }
   }
 
   /// Nanoseconds since 1970: the same for all instances of a process, which share libslirp's idea of the time.
@@ -174,9 +175,8 @@ final class SlirpNetwork {
   /// libslirp has a frame for the port. Always taken; lost and counted if the queue is full.
   func output(_ frame: RawSpan) {
     lastActivity = loop.now
-    if mayDeliver && outgoing.isEmpty && !portRefused {
-      guard let port else { return }
-      if port.receive(frame) {
+    if let receiver, outgoing.isEmpty, !portRefused {
+      if receiver.receive(frame) {
         count.delivered &+= 1
         count.deliveredBytes &+= UInt64(frame.byteCount)
         return
@@ -302,12 +302,12 @@ final class SlirpNetwork {
 
   private func enter(mayDeliver: Bool, _ body: () -> Void) {
     isInside = true
-    self.mayDeliver = mayDeliver
+    receiver = mayDeliver ? port : nil
     // libslirp writes to sockets that a peer may have reset.
     clinux_broken_pipes_begin()
     body()
     clinux_broken_pipes_end()
-    self.mayDeliver = false
+    receiver = nil
     isInside = false
     if closesLater { end() }
   }
