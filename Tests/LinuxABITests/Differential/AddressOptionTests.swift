@@ -89,7 +89,7 @@ struct AddressOptionTests {
         }
       }
     },
-    Scenario("IP_OPTIONS: datagrams and streams arrive with them") { k in
+    Scenario("IP_OPTIONS: datagrams and streams arrive with them", needsRoot: true) { k in
       let (b, port) = await k.boundUDP()
       let a = await k.udp()
       await k.set(a, 0, OptionName.IP_OPTIONS, bytes: [148, 4, 0, 0])

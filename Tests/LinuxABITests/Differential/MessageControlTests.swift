@@ -113,7 +113,7 @@ struct MessageControlTests {
       // How many were dropped depends on what each kernel counts.
       await k.receiveMessage(b, 20, dontWait, room: 16)
     },
-    Scenario("recvmsg: options of headers") { k in
+    Scenario("recvmsg: options of headers", needsRoot: true) { k in
       let (b, port) = await k.boundUDP()
       await k.set(b, 0, OptionName.IP_RECVOPTS, 1)
       await k.set(b, 0, OptionName.IP_RECVTTL, 1)

@@ -15,8 +15,15 @@ final class Session {
   private var ports: [UInt16: String] = [:]
   private var descriptors: Set<Int> = []
   private var used: UInt = 0
+  /// What came of the same calls in a session that had every capability; nil if this one has them too.
+  private let privileged: [Outcome]?
+  /// The kernel denied what only root may do: no call is made from there on, and nothing of it can be compared.
+  private(set) var isDenied = false
 
-  init(_ kernel: any Kernel) { self.kernel = kernel }
+  init(_ kernel: any Kernel, privileged: [Outcome]? = nil) {
+    self.kernel = kernel
+    self.privileged = privileged
+  }
 
   // MARK: Memory
 
@@ -47,12 +54,19 @@ final class Session {
 
   /// Makes a call. Argument memory is free again after the next ``note(_:_:)``.
   func raw(_ number: SystemCallNumber, _ arguments: [Int]) async -> Int {
-    await kernel.call(number.rawValue, arguments.map { UInt(bitPattern: $0) })
+    if isDenied && number != .close { return -Int(Errno.EPERM.rawValue) }
+    return await kernel.call(number.rawValue, arguments.map { UInt(bitPattern: $0) })
   }
 
   func note(_ text: String, _ line: Int) {
-    outcomes.append(Outcome(line: line, text: text))
     used = 0
+    let outcome = Outcome(line: line, text: text)
+    if let privileged, privileged.indices.contains(outcomes.count), privileged[outcomes.count] != outcome,
+      text.contains("EPERM") || text.contains("EACCES")
+    {
+      isDenied = true
+    }
+    if !isDenied { outcomes.append(outcome) }
   }
 
   static func text(_ result: Int) -> String {
