@@ -15,6 +15,10 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   public var now: Instant { time }
   public let epochNanoseconds: Int64
   public let random: SeededRandom
+  /// How long the loop keeps looking for events after the last one before it sleeps: a partner that answers within that time
+  /// need not wake it, and a processor that is awake wakes others sooner. It sleeps at once when somebody else wants the
+  /// processor. Zero, never to keep looking, is right for everything but an exchange of many short messages.
+  public var alertness = TimeSpan.zero
   let descriptors: EpollSet
   private let agenda = Agenda()
   private let origin: Int64
@@ -22,6 +26,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   private var cancelBody: (() -> Void)?
   private var stopRequests = 0
   private var counted = LoopCounters()
+  /// When a descriptor was ready last.
+  private var lastReady = Instant.zero
 
   /// A loop whose time begins now, owned by the calling thread until another one calls ``run(_:)``.
   ///
@@ -92,6 +98,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
 
   private func waitForEvents() throws(LoopError) {
     var timeout = agenda.hasReady ? 0 : timeToSleep()
+    if timeout != 0, isAlert() { timeout = 0 }
     if timeout != 0, !agenda.mailbox.prepareToSleep() { timeout = 0 }
     if timeout == 0, descriptors.watchCount == 0 {
       time = clock
@@ -104,6 +111,7 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
       counted.sleeps &+= 1
     }
     let found = descriptors.dispatch()
+    if found.descriptor { lastReady = time }
     if timeout != 0 {
       if count == nil { counted.wakesBySignal &+= 1 }
       if count == 0 { counted.wakesByTimer &+= 1 }
@@ -111,6 +119,20 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
       if found.wakeUp { counted.wakesByPost &+= 1 }
     }
   }
+
+  /// True while the loop is to look again rather than sleep: not if somebody else wants this processor.
+  private func isAlert() -> Bool {
+    guard alertness > .zero else { return false }
+    let before = clock
+    guard before - lastReady < alertness else { return false }
+    sched_yield()
+    if clock - before < Self.crowded { return true }
+    lastReady = before - alertness
+    return false
+  }
+
+  /// Giving the processor away takes longer only if somebody took it.
+  private static let crowded = TimeSpan.microseconds(20)
 
   /// Nanoseconds until the next timer; negative if there is none.
   private func timeToSleep() -> Int64 {

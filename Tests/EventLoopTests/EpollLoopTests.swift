@@ -22,6 +22,27 @@ import Testing
     #expect(loop.timers.armedCount == 0)
   }
 
+  @Test("an alert loop falls asleep once nothing has come for a while, and a timer is not late for it")
+  func alert() throws {
+    let loop = try EpollLoop(seed: 1)
+    loop.alertness = .milliseconds(2)
+    let pipe = try Pipe()
+    let watch = try DescriptorWatch(on: loop, descriptor: pipe.reading, interest: .readable) { [pipe] _ in
+      var byte: UInt8 = 0
+      _ = read(pipe.reading, &byte, 1)
+    }
+    try loop.run {
+      for _ in 1...3 {
+        _ = write(pipe.writing, "x", 1)
+        let deadline = loop.now + .milliseconds(20)
+        try await loop.sleep(until: deadline)
+        #expect(loop.now >= deadline)
+      }
+    }
+    #expect(loop.counters.wakesByTimer == 3, "each pause is longer than the loop stays alert")
+    watch.cancel()
+  }
+
   @Test("while nothing happens the loop sleeps once: no wake-up that nobody asked for")
   func idle() throws {
     let loop = try EpollLoop(seed: 1)

@@ -56,6 +56,8 @@ public final class DeviceHost {
     do throws(LoopError) { loop = try EpollLoop(seed: options.seed) } catch {
       throw .badOption(name: "event loop", reason: error.description)
     }
+    // A guest waits for the answer to each register read, and while it has traffic the next one is near.
+    loop.alertness = .milliseconds(20)
     tap = EventTap(on: loop)
     if let sink = options.eventSink { EventPrinter(write: sink).attach(to: tap) }
     var settings = Machine.Options()
