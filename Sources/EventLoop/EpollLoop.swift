@@ -131,8 +131,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     return false
   }
 
-  /// Giving the processor away takes longer only if somebody took it.
-  private static let crowded = TimeSpan.microseconds(20)
+  /// Giving the processor away takes longer only if somebody took it who has much to do: not a partner that answers.
+  private static let crowded = TimeSpan.microseconds(200)
 
   /// Nanoseconds until the next timer; negative if there is none.
   private func timeToSleep() -> Int64 {
