@@ -4,7 +4,7 @@ import Packets
 
 /// A stream socket over TCP (RFC 9293 3.9.1), with the behaviour of Linux's `inet_stream_ops`.
 public final class TCPSocket: Socket {
-  private enum Role {
+  enum Role {
     case unconnected
     case connection(TCPConnection)
     case listener(TCPListener)
@@ -15,28 +15,28 @@ public final class TCPSocket: Socket {
   public let waiters = WaitQueue()
 
   let stack: NetworkStack
-  private var role = Role.unconnected
+  var role = Role.unconnected
   /// The port of a socket that has no connection and does not listen.
-  private var binding: TCPBinding?
+  var binding: TCPBinding?
   /// The binding on which the connection or listener stands, or stood.
-  private var handedOver: TCPBinding?
+  var handedOver: TCPBinding?
   /// The address that bind(2) was asked for: kept when an attempt to connect fails.
-  private var wantedAddress = IPAddress(.any)
+  var wantedAddress = IPAddress(.any)
   /// A stream may join groups, though it never hears them.
   public private(set) lazy var memberships = GroupMemberships()
   public let errors = ErrorQueue(limit: 212_992)
   /// Calls with MSG_ZEROCOPY so far.
   private var zeroCopyCalls: UInt32 = 0
   /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
-  private var staleLocal: Endpoint?
+  var staleLocal: Endpoint?
   /// The error of a connection that is gone.
-  private var leftError: NetworkError?
+  var leftError: NetworkError?
   var parameters: TCPParameters
   var storedOptions: SocketOptions
   /// Options of the IP level that a stream keeps without using them.
   var unusedOptions = UnusedOptions()
   /// connect(2) was called and has not yet told how it ended.
-  private var isConnectPending = false
+  var isConnectPending = false
   /// TCP_QUICKACK as it was set last.
   var acknowledgesQuickly = true
   /// TCP_NOTSENT_LOWAT as it was set last.
@@ -49,10 +49,10 @@ public final class TCPSocket: Socket {
   /// TCP_FASTOPEN_KEY, which nothing is encrypted with.
   public var fastOpenKey: [UInt8] = []
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
-  private(set) var isReceiveShut = false
+  var isReceiveShut = false
   /// shutdown(SHUT_WR) while there was no connection: nothing can be sent.
-  private(set) var isSendShut = false
-  private(set) var isClosed = false
+  var isSendShut = false
+  var isClosed = false
   var loop: any EventLoop { stack.loop }
 
   public init(on stack: NetworkStack) {
@@ -63,7 +63,7 @@ public final class TCPSocket: Socket {
   }
 
   /// The socket of an accepted connection, which inherits the listener's options.
-  private init(accepted connection: TCPConnection, by listener: TCPSocket) {
+  init(accepted connection: TCPConnection, by listener: TCPSocket) {
     stack = listener.stack
     parameters = listener.parameters
     storedOptions = listener.storedOptions
@@ -84,11 +84,11 @@ public final class TCPSocket: Socket {
     }
   }
 
-  private func observe(_ connection: TCPConnection) {
+  func observe(_ connection: TCPConnection) {
     connection.onReadiness = { [unowned self] change in report(change) }
   }
 
-  private func report(_ change: Readiness) {
+  func report(_ change: Readiness) {
     if stack.tap.isOn && waiters.count > 0 {
       stack.tap.emit(.sockets, .wake(object: "tcp \(localEndpoint.label)", reason: change.text))
     }
@@ -191,229 +191,5 @@ public final class TCPSocket: Socket {
     errors.appendCopied(call: zeroCopyCalls, at: loop.now)
     zeroCopyCalls &+= 1
     waiters.wake(.error)
-  }
-
-  // MARK: Opening
-
-  public func bind(to local: Endpoint) throws(SocketError) {
-    // Linux looks at the address before it looks at the socket.
-    let rules = storedOptions.addressRules
-    try networked { () throws(NetworkError) in try stack.checkBindable(local.address, rules) }
-    guard binding == nil else { throw .invalidArgument }
-    switch role {
-    case .unconnected: break
-    // The port of a connection that is over is free again, unless bind(2) had asked for it.
-    case .connection(let connection):
-      guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
-    case .listener: throw .invalidArgument
-    }
-    if local.port == 0, storedOptions.bindsAddressOnly != 0, case .unconnected = role {
-      staleLocal = local
-    } else {
-      try takePort(local)
-    }
-    wantedAddress = local.address
-  }
-
-  private func takePort(_ local: Endpoint) throws(SocketError) {
-    binding = try networked { () throws(NetworkError) in
-      try stack.tcp.bind(
-        local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
-        interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules)
-    }
-    binding?.isKept = local.port != 0
-    handedOver = nil
-  }
-
-  /// connect(2) looks at the address only if there is neither connection nor attempt nor listener.
-  public var heedsConnectAddress: Bool { if case .unconnected = role { true } else { false } }
-
-  public func connect(to remote: Endpoint?) async throws(SocketError) {
-    guard let remote else { return disconnect() }
-    switch role {
-    case .listener: throw .network(.alreadyConnected)
-    case .unconnected:
-      let connection = try networked { () throws(NetworkError) in
-        try stack.tcp.connect(to: remote, binding: binding, source: wantedAddress, parameters: parameters)
-      }
-      handedOver = binding
-      binding = nil
-      leftError = nil
-      role = .connection(connection)
-      observe(connection)
-      isConnectPending = true
-      if isNonBlocking && connection.state != .established { throw .connectionStarted }
-    case .connection(let connection):
-      guard isConnectPending else { throw .network(.alreadyConnected) }
-      if isNonBlocking && Self.isOpening(connection.state) { throw .network(.connectionInProgress) }
-    }
-    guard let connection else { throw .notConnected }
-    let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
-    while Self.isOpening(connection.state) {
-      switch await waiters.wait(for: .writable, on: loop, until: deadline) {
-      case .woken: if isClosed { throw .network(.closed) }
-      case .timedOut: throw .connectionStarted
-      case .cancelled: throw .interrupted
-      }
-    }
-    guard self.connection === connection, isConnectPending else {
-      // Another task has told the end already.
-      if connection.state == .closed { throw .network(.connectionAborted) }
-      return
-    }
-    isConnectPending = false
-    if connection.state == .closed {
-      let error = connection.takeError() ?? .connectionAborted
-      // As in Linux the socket may be used for another attempt.
-      leave(connection)
-      throw .network(error)
-    }
-  }
-
-  static func isOpening(_ state: TCPState) -> Bool { state == .synSent || state == .synReceived }
-
-  /// Back to the beginning: the connection is over, or about to be.
-  private func leave(_ connection: TCPConnection) {
-    connection.onReadiness = nil
-    role = .unconnected
-    isConnectPending = false
-    isReceiveShut = false
-    isSendShut = false
-    staleLocal = Endpoint(wantedAddress, connection.local.port)
-    rebind()
-  }
-
-  /// A port that bind(2) asked for outlives connections and listeners.
-  private func rebind() {
-    if let handedOver, handedOver.isKept, binding == nil { binding = handedOver }
-    handedOver = nil
-  }
-
-  /// connect(2) with AF_UNSPEC.
-  private func disconnect() {
-    switch role {
-    case .unconnected: return
-    case .connection(let connection):
-      leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
-      connection.abort()
-      leave(connection)
-    case .listener(let listener): stopListening(listener)
-    }
-    waiters.wake(.hangUp)
-  }
-
-  private func stopListening(_ listener: TCPListener) {
-    staleLocal = listener.local
-    listener.close()
-    role = .unconnected
-    rebind()
-  }
-
-  public func listen(backlog: Int) throws(SocketError) {
-    // Linux compares without sign: a negative backlog is a large one.
-    let backlog = backlog < 0 ? stack.tcp.configuration.maximumBacklog : backlog
-    switch role {
-    case .connection: throw .invalidArgument
-    case .listener(let listener): listener.backlog = min(backlog, stack.tcp.configuration.maximumBacklog)
-    case .unconnected:
-      // An unbound socket gets an ephemeral port (Linux `inet_autobind`).
-      if binding == nil { try takePort(Endpoint(wantedAddress, 0)) }
-      guard let binding else { return }
-      let listener = try networked { () throws(NetworkError) in
-        try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters)
-      }
-      handedOver = binding
-      self.binding = nil
-      role = .listener(listener)
-      listener.onReadiness = { [unowned self] change in report(change) }
-    }
-  }
-
-  public func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket {
-    let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
-    while true {
-      guard case .listener(let listener) = role, !isClosed else {
-        throw isClosed ? .network(.closed) : .invalidArgument
-      }
-      if let connection = listener.accept() {
-        return TCPSocket(accepted: connection, by: self)
-      }
-      if isNonBlocking { throw .wouldBlock }
-      try await wait(for: .readable, until: deadline)
-    }
-  }
-
-  public func takeError() -> SocketError? {
-    let error = leftError ?? connection?.takeError()
-    leftError = nil
-    return error.map { .network($0) }
-  }
-
-  // MARK: Closing
-
-  public func shutdown(_ directions: ShutdownDirections) throws(SocketError) {
-    switch role {
-    case .unconnected:
-      noteShut(directions)
-      throw .notConnected
-    case .listener(let listener):
-      guard directions.contains(.receive) else { return }
-      stopListening(listener)
-      waiters.wake(.hangUp)
-    case .connection(let connection):
-      guard !Self.isOver(connection) else {
-        noteShut(directions)
-        throw .notConnected
-      }
-      if connection.state == .synSent {
-        // Nothing to shut down yet: the attempt ends (Linux `inet_shutdown`, `tcp_disconnect`).
-        leftError = .connectionReset
-        connection.abort()
-        leave(connection)
-        waiters.wake(.hangUp)
-        return
-      }
-      if directions.contains(.receive) {
-        isReceiveShut = true
-        connection.refusesData = true
-      }
-      if directions.contains(.send) { connection.shutdownSend() }
-      waiters.wake([.readable, .writable, .readHangUp])
-    }
-  }
-
-  /// Without a connection it is an error, and done all the same, as in Linux, for the sake of those who wait.
-  private func noteShut(_ directions: ShutdownDirections) {
-    if directions.contains(.receive) { isReceiveShut = true }
-    if directions.contains(.send) { isSendShut = true }
-    waiters.wake([.readable, .readHangUp, .hangUp])
-  }
-
-  public func close() async {
-    guard !isClosed else { return }
-    isClosed = true
-    defer { waiters.wake(.hangUp) }
-    binding?.letGo()
-    binding = nil
-    handedOver?.letGo()
-    switch role {
-    case .unconnected: break
-    case .listener(let listener): listener.close()
-    case .connection(let connection):
-      if repairs { return connection.vanish() }
-      guard storedOptions.linger != .zero else { return connection.abort() }
-      // Unread bytes make it a reset, for which nobody waits.
-      if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }
-      connection.close()
-    }
-  }
-
-  /// SO_LINGER, for sockets that do not block too: waits until everything is acknowledged, or the time is over.
-  private func linger(_ connection: TCPConnection, for span: TimeSpan) async {
-    connection.shutdownSend()
-    let deadline = loop.now + span
-    while connection.state == .finWait1 || connection.state == .closing || connection.state == .lastAck {
-      guard await waiters.wait(for: [.writable, .readHangUp], on: loop, until: deadline) == .woken else { return }
-    }
   }
 }

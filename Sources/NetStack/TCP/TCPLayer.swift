@@ -22,11 +22,11 @@ public final class TCPLayer {
   var ports = PortTable()
   var timeWaits = TimeWaitTable()
 
-  private var table: [ConnectionKey: TCPConnection] = [:]
-  private var listeners: [UInt16: [TCPListener]] = [:]
+  var table: [ConnectionKey: TCPConnection] = [:]
+  var listeners: [UInt16: [TCPListener]] = [:]
   private var nextNumber: UInt64 = 1
   /// The connection of the last segment: mostly the next one is for it too.
-  private var recent: TCPConnection?
+  var recent: TCPConnection?
 
   /// Connections to be served when the receive batch is over, and listeners to be reported.
   private var dirty: [TCPConnection] = []
@@ -36,7 +36,7 @@ public final class TCPLayer {
   /// Connections that wait for a transmit buffer, in order.
   private var waiting: [TCPConnection] = []
 
-  private var timeWaitTimer: LoopTimer!
+  var timeWaitTimer: LoopTimer!
   private var challengeWindowStart = Instant.zero
   private var challengesLeft = 0
   /// The path of the last answer without a connection.
@@ -56,129 +56,6 @@ public final class TCPLayer {
 
   /// What has been counted so far.
   public var counters: TCPCounters { counted }
-
-  // MARK: From IP
-
-  /// A segment arrived for one of this host's addresses, behind the first `headerLength` octets of `datagram`.
-  func received(
-    _ datagram: RawSpan, headerLength: Int, source: IPAddress, destination: IPAddress, interface: NetworkInterface,
-    checksumVerified: Bool
-  ) {
-    counted.inSegments &+= 1
-    let segment = datagram.clamped(headerLength)
-    guard let header = TCPHeader(segment) else {
-      counted.inErrors &+= 1
-      return
-    }
-    if !checksumVerified, !isChecksumValid(header, source, destination) {
-      counted.inErrors &+= 1
-      counted.inChecksumErrors &+= 1
-      return
-    }
-    let arrived = ArrivedSegment(header)
-    let key = ConnectionKey(
-      local: Endpoint(destination, header.destinationPort), remote: Endpoint(source, header.sourcePort))
-    if tap.isOn { tapReceived(key, arrived, segment) }
-    let now = loop.now
-    if let recent, recent.key == key, recent.accepts(interface) {
-      if recent.isSelective, !admits(datagram, headerLength, recent.chosen, interface) { return }
-      recent.received(arrived, segment, at: now)
-    } else if let connection = table[key], connection.accepts(interface) {
-      recent = connection
-      if connection.isSelective, !admits(datagram, headerLength, connection.chosen, interface) { return }
-      connection.received(arrived, segment, at: now)
-    } else {
-      receivedByNoConnection(arrived, datagram, headerLength, key, interface, now)
-    }
-  }
-
-  private func isChecksumValid(
-    _ header: borrowing TCPHeader, _ source: IPAddress, _ destination: IPAddress
-  ) -> Bool {
-    guard let from = source.v4, let to = destination.v4 else { return false }
-    return header.isChecksumValid(
-      InternetChecksum(source: from, destination: to, protocol: .tcp, length: header.bytes.byteCount))
-  }
-
-  private func receivedByNoConnection(
-    _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int, _ key: ConnectionKey,
-    _ device: NetworkInterface, _ now: Instant
-  ) {
-    let interface = device.index
-    let bytes = datagram.clamped(headerLength)
-    if let entry = timeWaits[key], entry.portUse.reuse.interface == 0 || entry.portUse.reuse.interface == interface {
-      switch receivedInTimeWait(segment, bytes, entry, now) {
-      case .done: return
-      case .reopen(let first):
-        if let listener = listener(for: key.local, interface) {
-          counted.timeWaitsRecycled &+= 1
-          forgetTimeWait(key)
-          return receivedByListener(listener, segment, bytes, key, first, now)
-        }
-      }
-    }
-    guard let listener = listener(for: key.local, interface) else {
-      if !segment.flags.contains(.rst) { sendReset(answering: segment, key) }
-      return
-    }
-    if listener.parameters.isSelective, !admits(datagram, headerLength, listener.parameters, device) { return }
-    receivedByListener(listener, segment, bytes, key, nil, now)
-    if listener.parameters.savesSyn, let connection = table[key], connection.state == .synReceived {
-      connection.savedSyn = datagram.clamped(0, headerLength + segment.headerLength).array
-    }
-  }
-
-  // MARK: LISTEN (RFC 9293 3.10.7.2)
-
-  private func receivedByListener(
-    _ listener: TCPListener, _ segment: ArrivedSegment, _ bytes: RawSpan, _ key: ConnectionKey,
-    _ initialSequence: SequenceNumber?, _ now: Instant
-  ) {
-    if segment.flags.contains(.rst) { return }
-    if segment.flags.contains(.ack) { return sendReset(answering: segment, key) }
-    // A SYN with FIN is a probe or worse (Linux drops it too).
-    guard segment.flags.contains(.syn), !segment.flags.contains(.fin), let header = TCPHeader(bytes) else { return }
-    guard listener.hasRoom else {
-      counted.listenOverflows &+= 1
-      counted.listenDrops &+= 1
-      return
-    }
-    guard listener.takesSyns else {
-      counted.requestQueueFullDrops &+= 1
-      counted.listenDrops &+= 1
-      return
-    }
-    let path: Path
-    do {
-      path = try stack.path(
-        to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex,
-        isTransparent: listener.parameters.rules.isTransparent, headerOptions: listener.parameters.headerOptions)
-    } catch {
-      counted.listenDrops &+= 1
-      return
-    }
-    counted.passiveOpens &+= 1
-    let connection = make(key, path, listener.parameters, initialSequence, now)
-    listener.handshakeBegan()
-    connection.open(answering: segment, header.options, of: listener, at: now)
-  }
-
-  private func listener(for local: Endpoint, _ interface: Int) -> TCPListener? {
-    guard var candidates = listeners[local.port] else { return nil }
-    candidates.removeAll { $0.parameters.interfaceIndex != 0 && $0.parameters.interfaceIndex != interface }
-    // The more specific address wins, then who is bound to the interface; among equals (SO_REUSEPORT) the one with the
-    // shortest queue.
-    let exact = candidates.filter { $0.local.address == local.address }
-    var fitting = exact.isEmpty ? candidates.filter { $0.local.address.isUnspecified } : exact
-    if fitting.contains(where: { $0.parameters.interfaceIndex != 0 }) {
-      fitting.removeAll { $0.parameters.interfaceIndex == 0 }
-    }
-    return fitting.min { $0.acceptableCount + $0.halfOpenCount < $1.acceptableCount + $1.halfOpenCount }
-  }
-
-  func halfOpenConnections(of listener: TCPListener) -> [TCPConnection] {
-    table.values.filter { $0.listener === listener }.sorted { $0.number < $1.number }
-  }
 
   // MARK: The end of a batch
 
@@ -315,6 +192,10 @@ public final class TCPLayer {
 
   func contains(_ key: ConnectionKey) -> Bool { table[key] != nil }
 
+  func halfOpenConnections(of listener: TCPListener) -> [TCPConnection] {
+    table.values.filter { $0.listener === listener }.sorted { $0.number < $1.number }
+  }
+
   var sortedConnections: [TCPConnection] { table.values.sorted { $0.number < $1.number } }
 
   func add(_ listener: TCPListener) { listeners[listener.local.port, default: []].append(listener) }
@@ -342,38 +223,6 @@ public final class TCPLayer {
     for key in timeWaits.entries.keys { timeWaits.remove(key) }
     timeWaitTimer.cancel()
     service.cancel()
-  }
-
-  // MARK: TIME-WAIT
-
-  /// The connection's place is taken by a TIME-WAIT entry.
-  func enterTimeWait(_ connection: TCPConnection, at now: Instant) {
-    let use = connection.portUse
-    remove(connection)
-    guard timeWaits.count < configuration.maximumTimeWaits else {
-      counted.timeWaitOverflows &+= 1
-      return
-    }
-    counted.timeWaits &+= 1
-    timeWaits.insert(connection.timeWait(until: now + configuration.timeWait, use))
-    ports.add(use, connection.key.localPort)
-    armTimeWaitTimer()
-  }
-
-  func forgetTimeWait(_ key: ConnectionKey) {
-    if let entry = timeWaits[key] { ports.remove(entry.portUse, key.localPort) }
-    timeWaits.remove(key)
-    if timeWaits.isEmpty { timeWaitTimer.cancel() }
-  }
-
-  private func armTimeWaitTimer() {
-    guard !timeWaits.isEmpty, let deadline = timeWaits.nextDeadline else { return timeWaitTimer.cancel() }
-    if !timeWaitTimer.isArmed || timeWaitTimer.deadline > deadline { timeWaitTimer.arm(at: deadline) }
-  }
-
-  private func timeWaitTimerFired() {
-    for entry in timeWaits.expire(at: loop.now) { ports.remove(entry.portUse, entry.key.localPort) }
-    armTimeWaitTimer()
   }
 
   // MARK: Limits

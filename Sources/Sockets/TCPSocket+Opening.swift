@@ -1,0 +1,160 @@
+import EventLoop
+import NetStack
+import Packets
+
+// bind(2), connect(2), listen(2), accept(2) as in Linux.
+extension TCPSocket {
+  public func bind(to local: Endpoint) throws(SocketError) {
+    // Linux looks at the address before it looks at the socket.
+    let rules = storedOptions.addressRules
+    try networked { () throws(NetworkError) in try stack.checkBindable(local.address, rules) }
+    guard binding == nil else { throw .invalidArgument }
+    switch role {
+    case .unconnected: break
+    // The port of a connection that is over is free again, unless bind(2) had asked for it.
+    case .connection(let connection):
+      guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
+    case .listener: throw .invalidArgument
+    }
+    if local.port == 0, storedOptions.bindsAddressOnly != 0, case .unconnected = role {
+      staleLocal = local
+    } else {
+      try takePort(local)
+    }
+    wantedAddress = local.address
+  }
+
+  private func takePort(_ local: Endpoint) throws(SocketError) {
+    binding = try networked { () throws(NetworkError) in
+      try stack.tcp.bind(
+        local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
+        interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules)
+    }
+    binding?.isKept = local.port != 0
+    handedOver = nil
+  }
+
+  /// connect(2) looks at the address only if there is neither connection nor attempt nor listener.
+  public var heedsConnectAddress: Bool { if case .unconnected = role { true } else { false } }
+
+  public func connect(to remote: Endpoint?) async throws(SocketError) {
+    guard let remote else { return disconnect() }
+    switch role {
+    case .listener: throw .network(.alreadyConnected)
+    case .unconnected:
+      let connection = try networked { () throws(NetworkError) in
+        try stack.tcp.connect(to: remote, binding: binding, source: wantedAddress, parameters: parameters)
+      }
+      handedOver = binding
+      binding = nil
+      leftError = nil
+      role = .connection(connection)
+      observe(connection)
+      isConnectPending = true
+      if isNonBlocking && connection.state != .established { throw .connectionStarted }
+    case .connection(let connection):
+      guard isConnectPending else { throw .network(.alreadyConnected) }
+      if isNonBlocking && Self.isOpening(connection.state) { throw .network(.connectionInProgress) }
+    }
+    guard let connection else { throw .notConnected }
+    let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
+    while Self.isOpening(connection.state) {
+      switch await waiters.wait(for: .writable, on: loop, until: deadline) {
+      case .woken: if isClosed { throw .network(.closed) }
+      case .timedOut: throw .connectionStarted
+      case .cancelled: throw .interrupted
+      }
+    }
+    guard self.connection === connection, isConnectPending else {
+      // Another task has told the end already.
+      if connection.state == .closed { throw .network(.connectionAborted) }
+      return
+    }
+    isConnectPending = false
+    if connection.state == .closed {
+      let error = connection.takeError() ?? .connectionAborted
+      // As in Linux the socket may be used for another attempt.
+      leave(connection)
+      throw .network(error)
+    }
+  }
+
+  static func isOpening(_ state: TCPState) -> Bool { state == .synSent || state == .synReceived }
+
+  /// Back to the beginning: the connection is over, or about to be.
+  func leave(_ connection: TCPConnection) {
+    connection.onReadiness = nil
+    role = .unconnected
+    isConnectPending = false
+    isReceiveShut = false
+    isSendShut = false
+    staleLocal = Endpoint(wantedAddress, connection.local.port)
+    rebind()
+  }
+
+  /// A port that bind(2) asked for outlives connections and listeners.
+  private func rebind() {
+    if let handedOver, handedOver.isKept, binding == nil { binding = handedOver }
+    handedOver = nil
+  }
+
+  /// connect(2) with AF_UNSPEC.
+  private func disconnect() {
+    switch role {
+    case .unconnected: return
+    case .connection(let connection):
+      leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
+      connection.abort()
+      leave(connection)
+    case .listener(let listener): stopListening(listener)
+    }
+    waiters.wake(.hangUp)
+  }
+
+  func stopListening(_ listener: TCPListener) {
+    staleLocal = listener.local
+    listener.close()
+    role = .unconnected
+    rebind()
+  }
+
+  public func listen(backlog: Int) throws(SocketError) {
+    // Linux compares without sign: a negative backlog is a large one.
+    let backlog = backlog < 0 ? stack.tcp.configuration.maximumBacklog : backlog
+    switch role {
+    case .connection: throw .invalidArgument
+    case .listener(let listener): listener.backlog = min(backlog, stack.tcp.configuration.maximumBacklog)
+    case .unconnected:
+      // An unbound socket gets an ephemeral port (Linux `inet_autobind`).
+      if binding == nil { try takePort(Endpoint(wantedAddress, 0)) }
+      guard let binding else { return }
+      let listener = try networked { () throws(NetworkError) in
+        try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters)
+      }
+      handedOver = binding
+      self.binding = nil
+      role = .listener(listener)
+      listener.onReadiness = { [unowned self] change in report(change) }
+    }
+  }
+
+  public func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket {
+    let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
+    while true {
+      guard case .listener(let listener) = role, !isClosed else {
+        throw isClosed ? .network(.closed) : .invalidArgument
+      }
+      if let connection = listener.accept() {
+        return TCPSocket(accepted: connection, by: self)
+      }
+      if isNonBlocking { throw .wouldBlock }
+      try await wait(for: .readable, until: deadline)
+    }
+  }
+
+  public func takeError() -> SocketError? {
+    let error = leftError ?? connection?.takeError()
+    leftError = nil
+    return error.map { .network($0) }
+  }
+}
