@@ -1,3 +1,4 @@
+import Glibc
 import PacketCapture
 
 /// Why a replay could not be done, or not to its end.
@@ -24,7 +25,7 @@ public enum ReplayError: Error, CustomStringConvertible {
     case .damaged(let path, let error): "\(path): damaged: \(error)"
     case .linkType(let path, let type, let frame):
       "\(path): frame \(frame) has link type \(type.rawValue); only Ethernet (1) can be fed into a NIC"
-    case .noExpectation(let path): "\(path): there is no such expectation; --update writes one"
+    case .noExpectation(let path): "\(path): there is no such expectation beside the capture; --update writes one"
     case .expectation(let path, let line, let reason): "\(path):\(line): \(reason)"
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .station(let error): "station: \(error)"
@@ -44,8 +45,10 @@ public enum ReplayError: Error, CustomStringConvertible {
   /// The error of a capture file at `path`.
   init(_ error: CaptureError, path: String) {
     switch error {
-    case .cannotOpen(_, let code): self = .unreadable(path: path, reason: "cannot be opened (error \(code))")
-    case .readFailed(let code): self = .unreadable(path: path, reason: "cannot be read (error \(code))")
+    case .cannotOpen(_, let code):
+      self = .unreadable(path: path, reason: "cannot be opened: \(String(cString: strerror(code)))")
+    case .readFailed(let code):
+      self = .unreadable(path: path, reason: "cannot be read: \(String(cString: strerror(code)))")
     default: self = .damaged(path: path, error)
     }
   }

@@ -28,9 +28,10 @@ public struct ReplayFile: Sendable {
   /// Replays the capture and compares, or updates. At full speed nothing is compared: times, and all that depends on
   /// them, are others.
   public func replay(_ options: Options = Options()) throws(ReplayError) -> ReplayReport {
-    let expectation = try expectation(options)
+    // The capture first: who misspells its name should not read of an expectation.
     let reader: CaptureReader
     do throws(CaptureError) { reader = try CaptureReader(path: path) } catch { throw ReplayError(error, path: path) }
+    let expectation = try expectation(options)
     var plan = ReplayPlan(settings: expectation.settings)
     plan.isFullSpeed = options.isFullSpeed
     plan.capturePath = options.capturePath

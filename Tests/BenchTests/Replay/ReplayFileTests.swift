@@ -60,7 +60,12 @@ import Testing
     var options = ReplayFile.Options()
     options.isFullSpeed = true
     let missing = ReplayFile(path: folder.appendingPathComponent("missing.pcap").path)
-    #expect { try missing.replay(options) } throws: { ($0 as? ReplayError)?.exitCode == 66 }
+    for options in [options, ReplayFile.Options()] {
+      #expect { try missing.replay(options) } throws: {
+        let error = $0 as? ReplayError
+        return error?.exitCode == 66 && "\($0)" == "\(missing.path): cannot be opened: No such file or directory"
+      }
+    }
     let text = ReplayFile(path: folder.appendingPathComponent("text.pcap").path)
     try "this is no capture".write(toFile: text.path, atomically: true, encoding: .utf8)
     #expect { try text.replay(options) } throws: { ($0 as? ReplayError)?.exitCode == 65 }
