@@ -12,11 +12,12 @@ struct GuestFrameCheck {
   /// Largest IP packet, bytes.
   let mtu: Int
 
-  /// Nil if the frame is well formed. Fragments of IPv4 must still be checked for overlap.
-  func fault(in frame: RawSpan) -> GuestFrameFault? {
+  /// Nil if the frame is well formed. Of a fragment of IPv4 only its place is looked at; what the pieces make up is looked
+  /// at as a frame of its own, which may be larger than the MTU.
+  func fault(in frame: RawSpan, isAssembled: Bool = false) -> GuestFrameFault? {
     guard frame.byteCount >= 14 else { return .length }
     switch frame.loadBigEndian(12, as: UInt16.self) {
-    case 0x0800: return ipv4(frame, 14)
+    case 0x0800: return ipv4(frame, 14, limit: isAssembled ? 65_535 : mtu)
     case 0x86DD: return ipv6(frame, 14)
     case 0x0806: return arp(frame, 14)
     case 0x88F8: return .management
@@ -38,12 +39,13 @@ struct GuestFrameCheck {
     return nil
   }
 
-  private func ipv4(_ frame: RawSpan, _ at: Int) -> GuestFrameFault? {
+  private func ipv4(_ frame: RawSpan, _ at: Int, limit: Int) -> GuestFrameFault? {
     guard frame.byteCount >= at + 20 else { return .ipv4 }
     let first = frame.octet(at)
     let headerLength = Int(first & 15) * 4
     let total = Int(frame.loadBigEndian(at + 2, as: UInt16.self))
-    guard first >> 4 == 4, headerLength >= 20, total >= headerLength, total <= frame.byteCount - at, total <= mtu else {
+    guard first >> 4 == 4, headerLength >= 20, total >= headerLength, total <= frame.byteCount - at, total <= limit
+    else {
       return .ipv4
     }
     let fragment = frame.loadBigEndian(at + 6, as: UInt16.self)
@@ -52,14 +54,12 @@ struct GuestFrameCheck {
     if fragment & 0x3FFF != 0 {
       let more = fragment & 0x2000 != 0
       guard payload > 0, !more || payload % 8 == 0, offset + payload + headerLength <= 65535 else { return .fragment }
-      // The transport header must be whole in the first piece (RFC 1858).
-      if offset > 0 { return offset == 8 && frame.octet(at + 9) == 6 ? .fragment : nil }
+      return nil
     }
-    let isWhole = fragment & 0x2000 == 0
     switch frame.octet(at + 9) {
     case 1: return payload >= 8 ? nil : .icmp
     case 6: return tcp(frame, at + headerLength, payload)
-    case 17: return udp(frame, at + headerLength, payload, isWhole: isWhole)
+    case 17: return udp(frame, at + headerLength, payload)
     default: return nil
     }
   }
@@ -71,7 +71,7 @@ struct GuestFrameCheck {
     guard payload <= frame.byteCount - at - 40, payload + 40 <= mtu else { return .ipv6 }
     switch frame.octet(at + 6) {
     case 6: return tcp(frame, at + 40, payload)
-    case 17: return udp(frame, at + 40, payload, isWhole: true)
+    case 17: return udp(frame, at + 40, payload)
     case 58: return icmpv6(frame, at + 40, payload)
     default: return .ipv6
     }
@@ -99,19 +99,19 @@ struct GuestFrameCheck {
     return nil
   }
 
-  private func udp(_ frame: RawSpan, _ at: Int, _ available: Int, isWhole: Bool) -> GuestFrameFault? {
+  private func udp(_ frame: RawSpan, _ at: Int, _ available: Int) -> GuestFrameFault? {
     guard available >= 8 else { return .udp }
     let source = frame.loadBigEndian(at, as: UInt16.self)
     let destination = frame.loadBigEndian(at + 2, as: UInt16.self)
     let length = Int(frame.loadBigEndian(at + 4, as: UInt16.self))
-    guard source != 0, destination != 0, length >= 8, !isWhole || length <= available else { return .udp }
-    let message = (isWhole ? length : available) - 8
+    guard source != 0, destination != 0, length >= 8, length <= available else { return .udp }
+    let message = length - 8
     switch destination {
     case 67:
       // RFC 951: 236 bytes, and the cookie of RFC 1497 that makes it DHCP.
-      return isWhole && message >= 240 ? nil : .dhcp
-    case 547: return isWhole && message >= 4 ? nil : .dhcp
-    case 69: return isWhole && isTFTP(frame, at + 8, message) ? nil : .tftp
+      return message >= 240 ? nil : .dhcp
+    case 547: return message >= 4 ? nil : .dhcp
+    case 69: return isTFTP(frame, at + 8, message) ? nil : .tftp
     default: return nil
     }
   }

@@ -1,6 +1,6 @@
 /// What a ``SlirpWire`` has done so far.
 public struct SlirpCounters: Sendable, Equatable {
-  /// Frames from the port that went into libslirp, and their bytes.
+  /// Frames from the port that went into libslirp, and their bytes; what fragments make up is one frame.
   public var sent: UInt64 = 0
   public var sentBytes: UInt64 = 0
   /// Frames of libslirp that the port took, and their bytes.
@@ -16,6 +16,10 @@ public struct SlirpCounters: Sendable, Equatable {
   public var pauses: UInt64 = 0
   /// Frames of the port that waited for their turn: short ones, and those sent from inside a delivery.
   public var nested: UInt64 = 0
+  /// Fragments of IPv4 that were put together, or wait for others of their datagram.
+  public var fragments: UInt64 = 0
+  /// Datagrams of which a piece never came, or that had to make room for others.
+  public var abandonedDatagrams: UInt64 = 0
   /// Frames of the port that were kept from libslirp.
   public var refused = SlirpRefusals()
   /// Calls into libslirp: sockets looked at, sockets listed, and timer ticks.

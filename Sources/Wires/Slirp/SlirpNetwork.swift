@@ -23,7 +23,7 @@ final class SlirpNetwork {
   var timers: [UnsafeMutableRawPointer: SlirpTimer] = [:]
 
   private let check: GuestFrameCheck
-  private let fragments = FragmentGuard()
+  private var fragments = FragmentAssembly()
   /// Frames of libslirp for the port, and frames of the port for libslirp that came while it was busy.
   private let outgoing: FrameQueue
   private let incoming = FrameQueue(frameLimit: 1024, byteLimit: 1 << 21)
@@ -74,6 +74,7 @@ final class SlirpNetwork {
   var counters: SlirpCounters {
     var counters = count
     counters.watchChanges = descriptors.changes
+    counters.abandonedDatagrams = fragments.abandoned
     return counters
   }
 
@@ -151,10 +152,19 @@ final class SlirpNetwork {
 
   /// Gives a checked frame to libslirp. `mayDeliver`: what it sends meanwhile may go to the port straight away.
   private func input(_ frame: RawSpan, mayDeliver: Bool) {
-    if frame.octet(12) == 8, frame.octet(13) == 0, !fragments.admits(frame, now: loop.now) {
-      refuse(.fragment, frame.byteCount)
-      return
+    guard FragmentAssembly.isFragment(frame) else { return inputWhole(frame, mayDeliver: mayDeliver) }
+    switch fragments.add(frame, now: loop.now) {
+    case .waiting: count.fragments &+= 1
+    case .refused: refuse(.fragment, frame.byteCount)
+    case .whole(let whole):
+      count.fragments &+= 1
+      let whole = whole.span.bytes
+      if let fault = check.fault(in: whole, isAssembled: true) { return refuse(fault, whole.byteCount) }
+      inputWhole(whole, mayDeliver: mayDeliver)
     }
+  }
+
+  private func inputWhole(_ frame: RawSpan, mayDeliver: Bool) {
     // libslirp reads the clock in its polls alone; after a rest its idea of the time would expire a new mapping at once.
     if loop.now - lastClock >= .milliseconds(1) { runTimers(mayDeliver: false) }
     if check.mayResolve(frame) { needsKick = true }
