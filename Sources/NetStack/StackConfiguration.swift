@@ -32,9 +32,9 @@ public struct NeighbourConfiguration: Sendable {
   public var broadcastProbes = 3
   /// A new hardware address is not believed sooner than this after the last change.
   public var lockTime = TimeSpan.seconds(1)
-  /// Datagrams that wait for one neighbour, and for all of an interface.
-  public var queueLength = 3
-  public var totalQueueLength = 64
+  /// Frames that wait for one neighbour (`unres_qlen`), and for all of an interface: each holds a transmit buffer.
+  public var queueLength = 101
+  public var totalQueueLength = 128
   /// Entries up to this number are never collected.
   public var softLimit = 128
   /// Stale entries older than this are collected above the soft limit.

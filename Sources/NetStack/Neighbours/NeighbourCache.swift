@@ -121,17 +121,22 @@ public final class NeighbourCache {
 
   /// Keeps a frame until `entry` is resolved; the oldest one makes room if too many wait.
   func wait(_ frame: WaitingFrame, for entry: Neighbour) {
-    guard waitingTotal < configuration.totalQueueLength else {
-      counts.queueOverflows &+= 1
-      interface.discard(frame.buffer)
-      return
-    }
-    if let oldest = entry.enqueue(frame) {
-      counts.queueOverflows &+= 1
-      interface.discard(oldest.buffer)
+    if waitingTotal >= configuration.totalQueueLength {
+      overflow(frame, entry)
+    } else if let oldest = entry.enqueue(frame) {
+      overflow(oldest, entry)
     } else {
       waitingTotal += 1
     }
+  }
+
+  private func overflow(_ frame: WaitingFrame, _ entry: Neighbour) {
+    counts.queueOverflows &+= 1
+    if interface.tap.isOn {
+      interface.tap.emit(
+        .ethernet, .dropped(reason: "too many frames wait for the address of \(entry.address)", length: frame.length))
+    }
+    interface.discard(frame.buffer)
   }
 
   func resolved(_ entry: Neighbour, _ frames: [WaitingFrame]) {

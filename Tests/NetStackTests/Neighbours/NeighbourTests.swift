@@ -45,14 +45,16 @@ struct NeighbourTests {
     #expect(state == .incomplete, "the next datagram starts over")
   }
 
-  @Test("an answer resolves the entry and lets the waiting datagrams go, the last three in order")
+  @Test("an answer resolves the entry and lets the waiting datagrams go, the last hundred and one in order")
   func resolves() {
-    for number in 1...5 { try? endpoint.send("\(number)", to: Endpoint(station.address, 9)) }
+    for number in UInt8(1)...103 {
+      try? endpoint.send(String(UnicodeScalar(number)), to: Endpoint(station.address, 9))
+    }
     #expect(cache.counters.queueOverflows == 2)
     answer()
     network.advance(.milliseconds(10))
     #expect(state == .reachable)
-    #expect(station.takeDatagrams().map { $0[28] } == Array("345".utf8))
+    #expect(station.takeDatagrams().map { $0[28] } == Array(3...103))
     #expect(host.device.buffersInUse == 0)
   }
 
