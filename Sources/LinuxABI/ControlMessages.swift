@@ -38,7 +38,8 @@ struct ControlMessages {
   ///
   /// - Parameter options: those of its header.
   mutating func describe(
-    _ datagram: ReceivedDatagram, options: [UInt8] = [], for socket: any Socket, on loop: any EventLoop
+    _ datagram: ReceivedDatagram, options: [UInt8] = [], for socket: any Socket,
+    on loop: any EventLoop
   ) {
     func wants(_ name: Int32) -> Bool { KeptOption.value(Protocol.IPPROTO_IP, name, of: socket) != 0 }
     stamp(datagram.time, isOwn: false, for: socket, on: loop)

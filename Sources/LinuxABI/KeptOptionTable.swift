@@ -48,10 +48,6 @@ extension KeptOption {
     ),
     ([OptionName.SO_BPF_EXTENSIONS], KeptOption(rule: .readOnly, initial: 64)),
     ([OptionName.SO_INCOMING_NAPI_ID], KeptOption(rule: .readOnly)),
-    (
-      [OptionName.SO_DETACH_REUSEPORT_BPF, OptionName.SO_ATTACH_REUSEPORT_CBPF],
-      KeptOption(rule: .refused(.EINVAL), isWriteOnly: true)
-    ),
   ]
 
   private static let internetLevel: [Entry] = [

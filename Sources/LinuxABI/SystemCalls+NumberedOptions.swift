@@ -11,8 +11,15 @@ extension SystemCalls {
     do throws(Errno) { value = try a.memory.bytes(a.word(3), length) } catch {
       throw Self.refusal(socket, a.int(1), a.int(2), length) ?? error
     }
-    if a.int(1) == OptionName.SOL_SOCKET, a.int(2) == OptionName.SO_ATTACH_FILTER {
-      return try attachFilter(a.int(0), UnsafeRawBufferPointer(value), a.memory)
+    if a.int(1) == OptionName.SOL_SOCKET,
+      [OptionName.SO_ATTACH_FILTER, OptionName.SO_ATTACH_REUSEPORT_CBPF].contains(a.int(2))
+    {
+      return try attachProgram(a.int(0), a.int(2), UnsafeRawBufferPointer(value), a.memory)
+    }
+    if a.int(1) == Protocol.IPPROTO_IP, [OptionName.IP_XFRM_POLICY, OptionName.IP_IPSEC_POLICY].contains(a.int(2)),
+      length == 0, a.word(3) != 0
+    {
+      throw .EMSGSIZE
     }
     try setsockopt(a.int(0), a.int(1), a.int(2), UnsafeRawBufferPointer(value))
   }

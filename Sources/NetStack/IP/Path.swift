@@ -21,7 +21,7 @@ public final class Path {
   public let isBroadcast: Bool
 
   private let routes: RoutingTable
-  private let generation: UInt64
+  private var generation: UInt64
   private let ip: IPv4Layer
   let loop: any EventLoop
   private var neighbour: Neighbour?
@@ -85,6 +85,9 @@ public final class Path {
   public var isValid: Bool {
     @inline(__always) get { generation == routes.generation }
   }
+
+  /// The path is to be looked up again, whatever the routes say.
+  func invalidate() { generation = .max }
 
   /// Room for a transport header and payload of `transportLength` bytes. Nil: the device's ring is full; the layer is
   /// told by `transmitReady` when that has changed.

@@ -82,6 +82,8 @@ public struct TCPParameters: Sendable, Equatable {
   public var headerOptions: IPv4HeaderOptions?
   /// SO_ATTACH_FILTER: decides which segments are taken. (One is taken whole or not at all.)
   public var filter: PacketFilter?
+  /// IP_XFRM_POLICY
+  public var policies: SecurityPolicies?
   /// TCP_SAVE_SYN: the headers of the peer's SYN are kept.
   public var savesSyn = false
   /// IP_MINTTL: segments with a smaller TTL are dropped.

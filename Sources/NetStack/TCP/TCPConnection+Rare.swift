@@ -3,7 +3,9 @@ import Packets
 
 extension TCPParameters {
   /// Something of it decides which segments are taken.
-  var isSelective: Bool { interfaceIndex != 0 || minimumTTL != 0 || filter != nil }
+  var isSelective: Bool {
+    interfaceIndex != 0 || minimumTTL != 0 || filter != nil || policies != nil
+  }
 }
 
 // Options that few connections use: behind one flag, off the path of every segment.
@@ -17,6 +19,10 @@ extension TCPConnection {
     }
     chosen.minimumTTL = parameters.minimumTTL
     chosen.filter = parameters.filter
+    if parameters.policies != chosen.policies {
+      chosen.policies = parameters.policies
+      path.invalidate()
+    }
     isSelective = chosen.isSelective
     if parameters.minimumRetransmitTimeout != chosen.minimumRetransmitTimeout
       || parameters.maximumRetransmitTimeout != chosen.maximumRetransmitTimeout
@@ -68,6 +74,11 @@ extension TCPLayer {
   ) -> Bool {
     guard datagram.octet(IPv4Field.timeToLive) >= parameters.minimumTTL else {
       counted.minimumTTLDrops &+= 1
+      return false
+    }
+    if let policies = parameters.policies,
+      !policies.admits(datagram, headerLength, interface: interface.index)
+    {
       return false
     }
     if let filter = parameters.filter {

@@ -198,9 +198,11 @@ extension TCPConnection {
   @inline(__always) func refreshPath() -> Bool { path.isValid || findPath() }
 
   func freshPath() throws(NetworkError) -> Path {
-    try layer.stack.path(
+    let path = try layer.stack.path(
       to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex,
       isTransparent: chosen.rules.isTransparent, headerOptions: chosen.headerOptions)
+    try chosen.policies?.checkSending(.tcp, from: key.localPort, to: key.remote, on: path)
+    return path
   }
 
   func findPath() -> Bool {

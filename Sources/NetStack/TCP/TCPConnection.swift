@@ -204,18 +204,6 @@ public final class TCPConnection {
 
   var statistics = Statistics()
 
-  struct Statistics {
-    var bytesSent: UInt64 = 0
-    var bytesAcknowledged: UInt64 = 0
-    var bytesReceived: UInt64 = 0
-    var bytesRetransmitted: UInt64 = 0
-    var segmentsIn: UInt64 = 0
-    var segmentsOut: UInt64 = 0
-    var retransmitted: UInt64 = 0
-    var duplicateSacks: UInt64 = 0
-    var outOfOrder: UInt64 = 0
-  }
-
   init(
     layer: TCPLayer, key: ConnectionKey, number: UInt64, path: Path, parameters: TCPParameters,
     initialSequence: SequenceNumber
