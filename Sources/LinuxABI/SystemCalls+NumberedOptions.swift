@@ -40,6 +40,9 @@ extension SystemCalls {
       try a.memory.store(Int32(saved.count), at: a.word(4))
       throw .EINVAL
     }
+    if level == Protocol.IPPROTO_TCP, name == OptionName.TCP_ZEROCOPY_RECEIVE, let stream = socket as? TCPSocket {
+      return try receiveByPages(stream, a, room: Int(room))
+    }
     let asked = try askedFilter(a, room: Int(room))
     let bytes =
       if let asked { asked } else { try getsockopt(a.int(0), level, name, room: Int(room)) }

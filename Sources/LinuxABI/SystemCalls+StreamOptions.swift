@@ -13,6 +13,9 @@ extension SystemCalls {
   ) throws(Errno) -> Bool {
     guard level == Protocol.IPPROTO_TCP, let stream = socket as? TCPSocket else { return false }
     switch name {
+    case OptionName.TCP_MD5SIG, OptionName.TCP_MD5SIG_EXT:
+      try setSignatureKey(socket, name, value)
+      return true
     case OptionName.TCP_ULP:
       // There is no protocol to put on top.
       throw value.isEmpty ? .EINVAL : .ENOENT

@@ -36,6 +36,8 @@ public struct SocketOptions: Sendable, Equatable {
   public var filter: PacketFilter?
   /// IP_XFRM_POLICY
   public var policies: SecurityPolicies?
+  /// TCP_MD5SIG
+  public var signatureKeys: TCPSignatureKeys?
   /// SO_PEEK_OFF: how far into what waits MSG_PEEK looks; negative: at its beginning, always.
   public var peekOffset: Int32 = -1
   /// SO_ZEROCOPY: MSG_ZEROCOPY has a meaning.

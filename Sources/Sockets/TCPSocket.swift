@@ -71,6 +71,8 @@ public final class TCPSocket: Socket {
     storedOptions = listener.storedOptions
     unusedOptions = listener.unusedOptions
     wantedAddress = listener.wantedAddress
+    parameters.signatureKeys = connection.parameters.signatureKeys
+    storedOptions.signatureKeys = parameters.signatureKeys
     role = .connection(connection)
     observe(connection)
   }
@@ -119,6 +121,7 @@ public final class TCPSocket: Socket {
       parameters.headerOptions = newValue.headerOptions
       parameters.filter = newValue.filter
       parameters.policies = newValue.policies
+      parameters.signatureKeys = newValue.signatureKeys
       parameters.savesSyn = newValue.savesSyn != 0
       parameters.chooseTimes(newValue)
       for held in [binding, handedOver] {

@@ -84,6 +84,8 @@ public struct TCPParameters: Sendable, Equatable {
   public var filter: PacketFilter?
   /// IP_XFRM_POLICY
   public var policies: SecurityPolicies?
+  /// TCP_MD5SIG
+  public var signatureKeys: TCPSignatureKeys?
   /// TCP_SAVE_SYN: the headers of the peer's SYN are kept.
   public var savesSyn = false
   /// IP_MINTTL: segments with a smaller TTL are dropped.

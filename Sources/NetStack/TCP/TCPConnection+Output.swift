@@ -38,7 +38,7 @@ extension TCPConnection {
     let path = self.path
     let payload = fittingPayload
     let canCutUp =
-      payload == segmentPayload && path.features.contains(.segmentationIPv4) && !isUrgentMode
+      payload == segmentPayload && path.features.contains(.segmentationIPv4) && !isUrgentMode && signingKey == nil
     let windowEdge = sendUnacknowledged + sendWindow
     let end = writeEnd
     var next = sendNext

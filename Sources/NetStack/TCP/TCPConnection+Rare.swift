@@ -4,7 +4,7 @@ import Packets
 extension TCPParameters {
   /// Something of it decides which segments are taken.
   var isSelective: Bool {
-    interfaceIndex != 0 || minimumTTL != 0 || filter != nil || policies != nil
+    interfaceIndex != 0 || minimumTTL != 0 || filter != nil || policies != nil || signatureKeys != nil
   }
 }
 
@@ -23,6 +23,7 @@ extension TCPConnection {
       chosen.policies = parameters.policies
       path.invalidate()
     }
+    if parameters.signatureKeys != chosen.signatureKeys { chooseSignatureKeys(parameters.signatureKeys) }
     isSelective = chosen.isSelective
     if parameters.minimumRetransmitTimeout != chosen.minimumRetransmitTimeout
       || parameters.maximumRetransmitTimeout != chosen.maximumRetransmitTimeout
@@ -81,6 +82,7 @@ extension TCPLayer {
     {
       return false
     }
+    if let keys = parameters.signatureKeys, !isSignedRight(datagram, headerLength, keys) { return false }
     if let filter = parameters.filter {
       return filter.run(datagram.clamped(headerLength), datagram: datagram, interface: interface.index) > 0
     }

@@ -155,7 +155,15 @@ public final class TCPConnection {
 
   // MARK: Options
 
-  var usesTimestamps = false
+  var usesTimestamps = false {
+    didSet { optionLength = (usesTimestamps ? 12 : 0) + (signingKey == nil ? 0 : TCPSignatureKey.optionLength) }
+  }
+  /// What every segment but a SYN is signed with (TCP_MD5SIG).
+  var signingKey: TCPSignatureKey? {
+    didSet { optionLength = (usesTimestamps ? 12 : 0) + (signingKey == nil ? 0 : TCPSignatureKey.optionLength) }
+  }
+  /// Octets of the options that every segment carries: 12 are timestamps, more than that include a signature.
+  private(set) var optionLength = 0
   var usesSelectiveAcknowledgement = false
   /// TS.Recent, and when it was set.
   var recentTimestamp: UInt32 = 0
@@ -229,6 +237,7 @@ public final class TCPConnection {
     estimator = RoundTripEstimator(layer.configuration, parameters)
     timestampOffset = layer.numbers.timestampOffset(key)
     lastReceivedAt = layer.loop.now
+    if parameters.signatureKeys != nil { chooseSignatureKeys(parameters.signatureKeys) }
   }
 
   // MARK: What it is

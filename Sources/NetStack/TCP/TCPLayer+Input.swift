@@ -63,7 +63,7 @@ extension TCPLayer {
       }
     }
     guard let listener = listener(for: key.local, interface, segment, datagram, headerLength) else {
-      if !segment.flags.contains(.rst) { sendReset(answering: segment, key) }
+      if !segment.flags.contains(.rst) { sendReset(toStranger: segment, datagram, headerLength, key) }
       return
     }
     if listener.parameters.isSelective, !admits(datagram, headerLength, listener.parameters, device) { return }
@@ -80,9 +80,16 @@ extension TCPLayer {
     _ initialSequence: SequenceNumber?, _ now: Instant
   ) {
     if segment.flags.contains(.rst) { return }
-    if segment.flags.contains(.ack) { return sendReset(answering: segment, key) }
+    var parameters = listener.parameters
+    if segment.flags.contains(.ack) {
+      return sendReset(answering: segment, key, signing: parameters.signatureKeys?.key(for: key.remoteAddress))
+    }
     // A SYN with FIN is a probe or worse (Linux drops it too).
     guard segment.flags.contains(.syn), !segment.flags.contains(.fin), let header = TCPHeader(bytes) else { return }
+    if parameters.signatureKeys == nil, header.options.hasSignature {
+      counted.signatureUnexpected &+= 1
+      return
+    }
     guard listener.hasRoom else {
       counted.listenOverflows &+= 1
       counted.listenDrops &+= 1
@@ -104,7 +111,8 @@ extension TCPLayer {
       return
     }
     counted.passiveOpens &+= 1
-    let connection = make(key, path, listener.parameters, initialSequence, now)
+    parameters.signatureKeys = parameters.signatureKeys?.narrowed(to: key.remoteAddress)
+    let connection = make(key, path, parameters, initialSequence, now)
     listener.handshakeBegan()
     connection.open(answering: segment, header.options, of: listener, at: now)
   }
