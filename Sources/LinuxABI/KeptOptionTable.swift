@@ -54,9 +54,10 @@ extension KeptOption {
     (
       [
         OptionName.IP_PKTINFO, OptionName.IP_RECVTTL,
-        OptionName.IP_RECVTOS, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR, OptionName.IP_CHECKSUM,
+        OptionName.IP_RECVTOS, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR,
       ], KeptOption(rule: .flag)
     ),
+    ([OptionName.IP_CHECKSUM], KeptOption(rule: .flag, field: \SocketOptions.tellsSums)),
     ([OptionName.IP_RECVFRAGSIZE], KeptOption(rule: .flag, unknown: ([.stream], .EINVAL))),
     ([OptionName.IP_NODEFRAG], KeptOption(rule: .flag, unknown: ([.stream, .datagram, .ping], .ENOPROTOOPT))),
     ([OptionName.IP_RECVOPTS], KeptOption(rule: .flag, field: \SocketOptions.receivesOptions)),

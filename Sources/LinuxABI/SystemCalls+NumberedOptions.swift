@@ -34,7 +34,7 @@ extension SystemCalls {
       return try storeFilter(socket, a, room: Int(room))
     }
     if level == Protocol.IPPROTO_TCP, name == OptionName.TCP_SAVED_SYN,
-      let saved = (socket as? TCPSocket)?.connection?.savedSyn, saved.count > room
+      let saved = (socket as? TCPSocket)?.connection?.savedHeaders, saved.count > room
     {
       // What would be enough is told even so.
       try a.memory.store(Int32(saved.count), at: a.word(4))

@@ -90,7 +90,7 @@ extension SystemCalls {
       guard stream.repairs else { throw .EPERM }
       return stream.connection?.repairWindow.flatMap { Self.bytes(of: $0) } ?? [UInt8](repeating: 0, count: room)
     case OptionName.TCP_SAVED_SYN:
-      guard let saved = stream.connection?.savedSyn else { return [] }
+      guard let saved = stream.connection?.savedHeaders else { return [] }
       guard room >= saved.count else { throw .EINVAL }
       // It is told once.
       if room != Int.max { stream.connection?.savedSyn = nil }

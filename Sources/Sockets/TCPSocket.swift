@@ -123,6 +123,7 @@ public final class TCPSocket: Socket {
       parameters.policies = newValue.policies
       parameters.signatureKeys = newValue.signatureKeys
       parameters.savesSyn = newValue.savesSyn != 0
+      parameters.savesFrameHeader = newValue.savesSyn == 2
       parameters.chooseTimes(newValue)
       for held in [binding, handedOver] {
         held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)

@@ -89,6 +89,15 @@ public final class Path {
   /// The path is to be looked up again, whatever the routes say.
   func invalidate() { generation = .max }
 
+  /// The Ethernet header of what comes back on this path.
+  var frameHeaderOfAnswers: [UInt8] {
+    let (own, other) = (interface.hardwareAddress.rawValue, head >> 16)
+    let octets = [own, other].flatMap { address in
+      stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: address >> UInt64($0)) }
+    }
+    return octets + [0x08, 0x00]
+  }
+
   /// Room for a transport header and payload of `transportLength` bytes. Nil: the device's ring is full; the layer is
   /// told by `transmitReady` when that has changed.
   @inline(__always)

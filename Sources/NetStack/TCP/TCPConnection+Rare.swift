@@ -51,6 +51,12 @@ extension TCPConnection {
   /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ).
   public var nextNumbers: (send: UInt32, receive: UInt32) { (writeEnd.rawValue, receiveNext.rawValue) }
 
+  /// The headers of the peer's SYN (TCP_SAVED_SYN), if wanted with that of its frame: which came from whoever the answers go
+  /// to, whose address the SYN's handling has learnt.
+  public var savedHeaders: [UInt8]? {
+    savedSyn.map { (chosen.savesFrameHeader ? path.frameHeaderOfAnswers : []) + $0 }
+  }
+
   /// When bytes came last.
   public var lastDataArrival: Instant { lastDataReceivedAt }
 

@@ -12,6 +12,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   public var reusesPort = false
   /// UDP_SEGMENT: bytes of payload of each datagram that a message is cut into; 0: it is one.
   public var segmentSize = 0
+  /// IP_CHECKSUM: the sum of what is received and had to be checked here is kept.
+  public var keepsSums = false
 
   /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
   ///

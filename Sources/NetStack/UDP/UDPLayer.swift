@@ -109,7 +109,7 @@ public final class UDPLayer {
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, header.sourcePort), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: header.length - UDPField.headerLength, tos: arrival.tos,
-      ttl: arrival.ttl, time: stack.loop.now)
+      ttl: arrival.ttl, largestFragment: UInt16(truncatingIfNeeded: arrival.largestFragment), time: stack.loop.now)
     if arrival.isGroup {
       // Everybody who matches gets a copy (Linux's `__udp4_lib_mcast_deliver`).
       var taken = false
@@ -172,9 +172,20 @@ public final class UDPLayer {
     return nil
   }
 
+  /// With the sum, if it was not the device that has checked it.
+  private func summed(
+    _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival
+  ) -> ReceivedDatagram {
+    var record = record
+    let isSummed = !arrival.isChecksumVerified && packet.loadBigEndian(UDPField.checksum, as: UInt16.self) != 0
+    if isSummed { record.partialSum = packet.partialSum }
+    return record
+  }
+
   private func deliver(
     _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival, to endpoint: UDPEndpoint
   ) {
+    let record = endpoint.keepsSums ? summed(record, packet, arrival) : record
     if endpoint.deliver(record, packet, headerLength: UDPField.headerLength, of: arrival.datagram) {
       counts.inDatagrams &+= 1
     } else {
