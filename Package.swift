@@ -42,7 +42,11 @@ let modules: [Target] = [
     imports: ["CLinux", "CSlirp", "Memory", "EventLoop", "Events", "Link", "Packets", "PacketCapture"],
     settings: settings),
   module("VfioUser", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
-  module("NetStack", imports: ["Memory", "EventLoop", "Events", "Link", "Packets"]),
+  module(
+    "NetStack",
+    imports: [
+      "Memory", "EventLoop", "Events", "Link", "Packets", .product(name: "Crypto", package: "swift-crypto"),
+    ]),
   module(
     "QEMU", imports: ["CLinux", "Memory", "EventLoop", "Events", "Machine"], settings: settings),
   module("Sockets", imports: ["NetStack", "EventLoop", "Events", "Packets"], settings: settings),

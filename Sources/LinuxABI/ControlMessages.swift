@@ -36,9 +36,12 @@ struct ControlMessages {
 
   /// The messages that the options of `socket` ask for about `datagram`.
   ///
-  /// - Parameter options: those of its header.
+  /// - Parameters:
+  ///   - options: those of its header.
+  ///   - isPart: not all of it was read, or it was only looked at.
   mutating func describe(
-    _ datagram: ReceivedDatagram, options: [UInt8] = [], for socket: any Socket, on loop: any EventLoop
+    _ datagram: ReceivedDatagram, options: [UInt8] = [], isPart: Bool = false, for socket: any Socket,
+    on loop: any EventLoop
   ) {
     func wants(_ name: Int32) -> Bool { KeptOption.value(Protocol.IPPROTO_IP, name, of: socket) != 0 }
     stamp(datagram.time, isOwn: false, for: socket, on: loop)
@@ -74,6 +77,15 @@ struct ControlMessages {
       append(
         Protocol.IPPROTO_IP, OptionName.IP_RECVORIGDSTADDR,
         SocketAddress.encode(Endpoint(datagram.destination, socket.localEndpoint.port)))
+    }
+    // The sum is known if it was needed before all of the datagram was copied (Linux `skb_checksum_init`: CHECKSUM_BREAK).
+    if datagram.partialSum != 0, wants(OptionName.IP_CHECKSUM),
+      isPart || datagram.length + UDPField.headerLength <= 76 || socket.options.filter != nil
+    {
+      append(Protocol.IPPROTO_IP, OptionName.IP_CHECKSUM, SystemCalls.bytes(of: datagram.partialSum))
+    }
+    if datagram.largestFragment != 0, wants(OptionName.IP_RECVFRAGSIZE) {
+      append(Protocol.IPPROTO_IP, OptionName.IP_RECVFRAGSIZE, SystemCalls.bytes(of: Int32(datagram.largestFragment)))
     }
   }
 

@@ -48,19 +48,16 @@ extension KeptOption {
     ),
     ([OptionName.SO_BPF_EXTENSIONS], KeptOption(rule: .readOnly, initial: 64)),
     ([OptionName.SO_INCOMING_NAPI_ID], KeptOption(rule: .readOnly)),
-    (
-      [OptionName.SO_DETACH_REUSEPORT_BPF, OptionName.SO_ATTACH_REUSEPORT_CBPF],
-      KeptOption(rule: .refused(.EINVAL), isWriteOnly: true)
-    ),
   ]
 
   private static let internetLevel: [Entry] = [
     (
       [
         OptionName.IP_PKTINFO, OptionName.IP_RECVTTL,
-        OptionName.IP_RECVTOS, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR, OptionName.IP_CHECKSUM,
+        OptionName.IP_RECVTOS, OptionName.IP_PASSSEC, OptionName.IP_RECVORIGDSTADDR,
       ], KeptOption(rule: .flag)
     ),
+    ([OptionName.IP_CHECKSUM], KeptOption(rule: .flag, field: \SocketOptions.tellsSums)),
     ([OptionName.IP_RECVFRAGSIZE], KeptOption(rule: .flag, unknown: ([.stream], .EINVAL))),
     ([OptionName.IP_NODEFRAG], KeptOption(rule: .flag, unknown: ([.stream, .datagram, .ping], .ENOPROTOOPT))),
     ([OptionName.IP_RECVOPTS], KeptOption(rule: .flag, field: \SocketOptions.receivesOptions)),

@@ -30,7 +30,6 @@ struct KeptOption {
     case ports
     /// Can only be read.
     case readOnly
-    case refused(Errno)
   }
 
   typealias Field = any WritableKeyPath<SocketOptions, Int32> & Sendable
@@ -74,7 +73,6 @@ struct KeptOption {
       guard value != 0 || before == 0 else { throw .EPERM }
       return value != 0 ? 1 : 0
     case .readOnly: throw .ENOPROTOOPT
-    case .refused(let errno): throw errno
     }
   }
 

@@ -18,12 +18,27 @@ extension SystemCalls {
     }
   }
 
+  /// Attaches a program that chooses, by its place among them, which of those who share a port by SO_REUSEPORT receives
+  /// (SO_ATTACH_REUSEPORT_CBPF).
+  ///
+  /// - Throws: as ``attachFilter(_:_:)``, and EINVAL if the socket shares no port.
+  public func attachSharingProgram(_ descriptor: Int32, _ program: [PacketFilter.Instruction]) throws(Errno) {
+    let socket = try socketFor(.setsockopt, descriptor)
+    try traced(.setsockopt, "\(descriptor), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF", { 0 }) { () throws(Errno) in
+      try checkUnlocked(socket)
+      guard let filter = PacketFilter(program) else { throw .EINVAL }
+      _ = try errnoOf { () throws(SocketError) in try socket.exchangeSharingProgram(filter) }
+    }
+  }
+
   private func checkUnlocked(_ socket: any Socket) throws(Errno) {
     guard KeptOption.value(OptionName.SOL_SOCKET, OptionName.SO_LOCK_FILTER, of: socket) == 0 else { throw .EPERM }
   }
 
-  /// The same with a `struct sock_fprog`, whose program lies in `memory`.
-  func attachFilter(_ descriptor: Int32, _ value: UnsafeRawBufferPointer, _ memory: UserMemory) throws(Errno) {
+  /// SO_ATTACH_FILTER or SO_ATTACH_REUSEPORT_CBPF with a `struct sock_fprog`, whose program lies in `memory`.
+  func attachProgram(
+    _ descriptor: Int32, _ name: Int32, _ value: UnsafeRawBufferPointer, _ memory: UserMemory
+  ) throws(Errno) {
     guard value.count == Self.programSize else { throw .EINVAL }
     try checkUnlocked(try file(descriptor).socket)
     let count = Int(value.loadUnaligned(as: UInt16.self))
@@ -35,7 +50,11 @@ extension SystemCalls {
         code: bytes.loadUnaligned(fromByteOffset: i * 8, as: UInt16.self), ifTrue: bytes[i * 8 + 2],
         ifFalse: bytes[i * 8 + 3], k: bytes.loadUnaligned(fromByteOffset: i * 8 + 4, as: UInt32.self))
     }
-    try attachFilter(descriptor, program)
+    if name == OptionName.SO_ATTACH_FILTER {
+      try attachFilter(descriptor, program)
+    } else {
+      try attachSharingProgram(descriptor, program)
+    }
   }
 
   func detachFilter(_ socket: any Socket) throws(Errno) {

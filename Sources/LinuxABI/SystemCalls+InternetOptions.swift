@@ -4,7 +4,7 @@ import Sockets
 
 // Options of the IP level with rules of their own (ip(7); Linux `do_ip_setsockopt`).
 extension SystemCalls {
-  /// Sets IP_OPTIONS, IP_ROUTER_ALERT or IP_UNICAST_IF; false for others.
+  /// Sets IP_OPTIONS, IP_ROUTER_ALERT, IP_UNICAST_IF or a policy; false for others.
   func setInternet(
     _ socket: any Socket, _ level: Int32, _ name: Int32, _ value: UnsafeRawBufferPointer
   ) throws(Errno) -> Bool {
@@ -30,6 +30,7 @@ extension SystemCalls {
         guard bound == 0 || bound == index else { throw .EINVAL }
       }
       socket.options.unicastInterface = given
+    case OptionName.IP_XFRM_POLICY, OptionName.IP_IPSEC_POLICY: try setPolicy(socket, name, value)
     default: return false
     }
     return true

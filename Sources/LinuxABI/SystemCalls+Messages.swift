@@ -77,7 +77,8 @@ extension SystemCalls {
     var messages = ControlMessages(room: Int(min(room, 1 << 16)))
     if let socket = table[a.int(0)]?.socket {
       if let datagram = result.datagram {
-        messages.describe(datagram, options: result.headerOptions, for: socket, on: loop)
+        let isPart = result.isCut || a.int(2) & MessageFlags.MSG_PEEK != 0
+        messages.describe(datagram, options: result.headerOptions, isPart: isPart, for: socket, on: loop)
       }
       if let time = result.time { messages.stamp(time, isOwn: false, for: socket, on: loop) }
       if let entry = result.queuedError { messages.describe(entry, for: socket, on: loop) }

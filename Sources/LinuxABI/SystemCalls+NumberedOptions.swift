@@ -11,8 +11,15 @@ extension SystemCalls {
     do throws(Errno) { value = try a.memory.bytes(a.word(3), length) } catch {
       throw Self.refusal(socket, a.int(1), a.int(2), length) ?? error
     }
-    if a.int(1) == OptionName.SOL_SOCKET, a.int(2) == OptionName.SO_ATTACH_FILTER {
-      return try attachFilter(a.int(0), UnsafeRawBufferPointer(value), a.memory)
+    if a.int(1) == OptionName.SOL_SOCKET,
+      [OptionName.SO_ATTACH_FILTER, OptionName.SO_ATTACH_REUSEPORT_CBPF].contains(a.int(2))
+    {
+      return try attachProgram(a.int(0), a.int(2), UnsafeRawBufferPointer(value), a.memory)
+    }
+    if a.int(1) == Protocol.IPPROTO_IP, [OptionName.IP_XFRM_POLICY, OptionName.IP_IPSEC_POLICY].contains(a.int(2)),
+      length == 0, a.word(3) != 0
+    {
+      throw .EMSGSIZE
     }
     try setsockopt(a.int(0), a.int(1), a.int(2), UnsafeRawBufferPointer(value))
   }
@@ -27,11 +34,14 @@ extension SystemCalls {
       return try storeFilter(socket, a, room: Int(room))
     }
     if level == Protocol.IPPROTO_TCP, name == OptionName.TCP_SAVED_SYN,
-      let saved = (socket as? TCPSocket)?.connection?.savedSyn, saved.count > room
+      let saved = (socket as? TCPSocket)?.connection?.savedHeaders, saved.count > room
     {
       // What would be enough is told even so.
       try a.memory.store(Int32(saved.count), at: a.word(4))
       throw .EINVAL
+    }
+    if level == Protocol.IPPROTO_TCP, name == OptionName.TCP_ZEROCOPY_RECEIVE, let stream = socket as? TCPSocket {
+      return try receiveByPages(stream, a, room: Int(room))
     }
     let asked = try askedFilter(a, room: Int(room))
     let bytes =

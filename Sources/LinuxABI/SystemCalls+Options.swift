@@ -98,6 +98,13 @@ extension SystemCalls {
 
   /// What setsockopt(2) says of an option whose value cannot be read: nil if it would have been looked at (EFAULT).
   static func refusal(_ socket: any Socket, _ level: Int32, _ name: Int32, _ count: Int) -> Errno? {
+    // A number is looked for first.
+    let isText = level == OptionName.SOL_SOCKET ? [OptionName.SO_BINDTODEVICE] : streamTexts
+    if count < 4, level == OptionName.SOL_SOCKET || level != Protocol.IPPROTO_IP && hasLevel(socket, level),
+      !isText.contains(name)
+    {
+      return .EINVAL
+    }
     if level == OptionName.SOL_SOCKET { return nil }
     let isStream = socket.kind.transport == .stream
     if level == OptionName.SOL_RAW, socket.kind.transport == .raw {
@@ -114,11 +121,15 @@ extension SystemCalls {
     case OptionName.IP_MTU: return .ENOPROTOOPT
     case OptionName.IP_UNBLOCK_SOURCE...OptionName.IP_MSFILTER, OptionName.MCAST_JOIN_GROUP...OptionName.MCAST_MSFILTER:
       return sourceRefusal(name, count)
+    case OptionName.IP_XFRM_POLICY, OptionName.IP_IPSEC_POLICY: return policyRefusal(count)
     case OptionName.IP_OPTIONS where count > IPv4HeaderOptions.limit: return .EINVAL
     case OptionName.IP_OPTIONS, OptionName.IP_ROUTER_ALERT, OptionName.IP_UNICAST_IF: return nil
     default: return option(level, name, of: socket) == nil ? .ENOPROTOOPT : nil
     }
   }
+
+  /// Options of TCP whose values are no numbers.
+  private static let streamTexts = [OptionName.TCP_CONGESTION, OptionName.TCP_ULP, OptionName.TCP_FASTOPEN_KEY]
 
   /// What getsockopt(2) says of a level before it looks at any pointer.
   static func levelRefusal(_ socket: any Socket, _ level: Int32, _ name: Int32) -> Errno? {

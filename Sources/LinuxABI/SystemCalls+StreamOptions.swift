@@ -13,6 +13,9 @@ extension SystemCalls {
   ) throws(Errno) -> Bool {
     guard level == Protocol.IPPROTO_TCP, let stream = socket as? TCPSocket else { return false }
     switch name {
+    case OptionName.TCP_MD5SIG, OptionName.TCP_MD5SIG_EXT:
+      try setSignatureKey(socket, name, value)
+      return true
     case OptionName.TCP_ULP:
       // There is no protocol to put on top.
       throw value.isEmpty ? .EINVAL : .ENOENT
@@ -87,7 +90,7 @@ extension SystemCalls {
       guard stream.repairs else { throw .EPERM }
       return stream.connection?.repairWindow.flatMap { Self.bytes(of: $0) } ?? [UInt8](repeating: 0, count: room)
     case OptionName.TCP_SAVED_SYN:
-      guard let saved = stream.connection?.savedSyn else { return [] }
+      guard let saved = stream.connection?.savedHeaders else { return [] }
       guard room >= saved.count else { throw .EINVAL }
       // It is told once.
       if room != Int.max { stream.connection?.savedSyn = nil }

@@ -27,7 +27,10 @@ extension SystemCalls {
       _ = try Self.integer(value)
       try detachFilter(socket)
     // Its program is behind a pointer, which only the numbered call can follow.
-    case OptionName.SO_ATTACH_FILTER: throw value.count == 16 ? .EFAULT : .EINVAL
+    case OptionName.SO_ATTACH_FILTER, OptionName.SO_ATTACH_REUSEPORT_CBPF: throw value.count == 16 ? .EFAULT : .EINVAL
+    case OptionName.SO_DETACH_REUSEPORT_BPF:
+      _ = try Self.integer(value)
+      guard try errnoOf({ () throws(SocketError) in try socket.exchangeSharingProgram(nil) }) else { throw .ENOENT }
     case OptionName.SO_RESERVE_MEM: throw try Self.integer(value) < 0 ? .EINVAL : .EOPNOTSUPP
     default: return false
     }

@@ -167,6 +167,8 @@ extension NetworkError {
     case .noBuffers: .ENOBUFS
     case .invalidArgument: .EINVAL
     case .permissionDenied: .EACCES
+    case .operationNotPermitted: .EPERM
+    case .noSecurityAssociation: .EAGAIN
     case .noSuchDevice: .ENODEV
     case .closed: .EBADF
     }

@@ -55,6 +55,10 @@ public enum NetworkError: Error, Equatable, Sendable {
   case invalidArgument
   /// EACCES: a broadcast was not permitted for this endpoint.
   case permissionDenied
+  /// EPERM: a security policy blocks the datagram.
+  case operationNotPermitted
+  /// EAGAIN: a security policy wants an association, and there is none.
+  case noSecurityAssociation
   /// ENODEV: no such interface.
   case noSuchDevice
   /// EBADF: the object has been closed.

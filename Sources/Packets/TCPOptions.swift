@@ -48,6 +48,8 @@
   public var timestampEcho: UInt32
   /// Option 34, or the experimental form 254 with magic 0xF989.
   public var fastOpenCookie: FastOpenCookie?
+  /// An MD5 signature is there: option 19 (RFC 2385 3.0).
+  public var hasSignature: Bool
   /// Number of SACK blocks: 0...4.
   @inlinable public var sackBlockCount: Int { Int(blockCount) }
   @usableFromInline var blockCount: UInt8
@@ -69,6 +71,7 @@
     timestampValue = 0
     timestampEcho = 0
     fastOpenCookie = nil
+    hasSignature = false
     blockCount = 0
     unknownCount = 0
     isMalformed = false
@@ -150,10 +153,11 @@
       hasTimestamps = true
       timestampValue = body.loadBigEndian(0)
       timestampEcho = body.loadBigEndian(4)
+    case (19, 16): hasSignature = true
     case (34, _): return readCookie(body)
     case (254, 2...) where body.loadBigEndian(0, as: UInt16.self) == 0xF989:
       return readCookie(body.extracting(2..<body.byteCount))
-    case (2, _), (3, _), (4, _), (5, _), (8, _): return false
+    case (2, _), (3, _), (4, _), (5, _), (8, _), (19, _): return false
     default: unknownCount += 1
     }
     return true

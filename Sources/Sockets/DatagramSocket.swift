@@ -40,6 +40,7 @@ public class DatagramSocket: Socket {
       endpoint.allowsBroadcast = newValue.broadcast
       endpoint.receivesAllGroups = newValue.receivesAllGroups
       endpoint.filter = newValue.filter
+      if endpoint.policies != newValue.policies { endpoint.policies = newValue.policies }
       endpoint.keepsHeaderOptions = newValue.receivesOptions != 0 || newValue.receivesReturnOptions != 0
       if endpoint.rules != newValue.addressRules { endpoint.rules = newValue.addressRules }
       if endpoint.headerOptions != newValue.headerOptions { endpoint.headerOptions = newValue.headerOptions }
@@ -276,27 +277,5 @@ extension Readiness {
       (.readHangUp, "read hang-up"), (.priority, "urgent"),
     ]
     return names.filter { contains($0.0) }.map(\.1).joined(separator: ", ")
-  }
-}
-
-extension PathMTUDiscovery {
-  /// The value of IP_MTU_DISCOVER: IP_PMTUDISC_DONT 0, WANT 1, DO 2, PROBE 3.
-  init?(number: Int) {
-    switch number {
-    case 0: self = .never
-    case 1: self = .want
-    case 2: self = .always
-    case 3: self = .probe
-    default: return nil
-    }
-  }
-
-  var number: Int {
-    switch self {
-    case .never: 0
-    case .want: 1
-    case .always: 2
-    case .probe: 3
-    }
   }
 }

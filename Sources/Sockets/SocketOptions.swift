@@ -26,6 +26,8 @@ public struct SocketOptions: Sendable, Equatable {
   /// IP_RECVOPTS and IP_RETOPTS: the options of received headers are told, as they came and as an answer would have them.
   public var receivesOptions: Int32 = 0
   public var receivesReturnOptions: Int32 = 0
+  /// IP_CHECKSUM: the sums of received datagrams are told.
+  public var tellsSums: Int32 = 0
   /// IP_OPTIONS
   public var headerOptions: IPv4HeaderOptions?
   /// TCP_SAVE_SYN
@@ -34,6 +36,10 @@ public struct SocketOptions: Sendable, Equatable {
   public var segmentSize: Int32 = 0
   /// SO_ATTACH_FILTER
   public var filter: PacketFilter?
+  /// IP_XFRM_POLICY
+  public var policies: SecurityPolicies?
+  /// TCP_MD5SIG
+  public var signatureKeys: TCPSignatureKeys?
   /// SO_PEEK_OFF: how far into what waits MSG_PEEK looks; negative: at its beginning, always.
   public var peekOffset: Int32 = -1
   /// SO_ZEROCOPY: MSG_ZEROCOPY has a meaning.

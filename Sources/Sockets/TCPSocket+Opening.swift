@@ -28,7 +28,8 @@ extension TCPSocket {
     binding = try networked { () throws(NetworkError) in
       try stack.tcp.bind(
         local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
-        interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules)
+        interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules,
+        hasSharers: sharers != nil)
     }
     binding?.isKept = local.port != 0
     handedOver = nil
@@ -129,8 +130,9 @@ extension TCPSocket {
       if binding == nil { try takePort(Endpoint(wantedAddress, 0)) }
       guard let binding else { return }
       let listener = try networked { () throws(NetworkError) in
-        try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters)
+        try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters, sharers: sharers)
       }
+      sharers = nil
       handedOver = binding
       self.binding = nil
       role = .listener(listener)

@@ -20,6 +20,8 @@ public final class TCPSocket: Socket {
   var binding: TCPBinding?
   /// The binding on which the connection or listener stands, or stood.
   var handedOver: TCPBinding?
+  /// What was made for a program that chooses among those who share the port, before the socket listens.
+  var sharers: PortSharers<TCPListener>?
   /// The address that bind(2) was asked for: kept when an attempt to connect fails.
   var wantedAddress = IPAddress(.any)
   /// A stream may join groups, though it never hears them.
@@ -69,6 +71,8 @@ public final class TCPSocket: Socket {
     storedOptions = listener.storedOptions
     unusedOptions = listener.unusedOptions
     wantedAddress = listener.wantedAddress
+    parameters.signatureKeys = connection.parameters.signatureKeys
+    storedOptions.signatureKeys = parameters.signatureKeys
     role = .connection(connection)
     observe(connection)
   }
@@ -116,7 +120,10 @@ public final class TCPSocket: Socket {
       parameters.minimumTTL = UInt8(truncatingIfNeeded: newValue.minimumTTL)
       parameters.headerOptions = newValue.headerOptions
       parameters.filter = newValue.filter
+      parameters.policies = newValue.policies
+      parameters.signatureKeys = newValue.signatureKeys
       parameters.savesSyn = newValue.savesSyn != 0
+      parameters.savesFrameHeader = newValue.savesSyn == 2
       parameters.chooseTimes(newValue)
       for held in [binding, handedOver] {
         held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)

@@ -61,7 +61,7 @@ struct TCPOptionsTests {
 
   @Test("a known option with a wrong length is ignored, unknown ones are counted, and the end option ends")
   func lenient() {
-    let options = parse("0203 05 0304 0101 1312 00000000000000000000000000000000 0204 05b4 00 0402")
+    let options = parse("0203 05 0304 0101 1412 00000000000000000000000000000000 0204 05b4 00 0402")
     #expect(options.isMalformed && options.maximumSegmentSize == 1460 && options.windowScale == nil)
     #expect(options.unknownCount == 1 && !options.isSACKPermitted)
   }

@@ -2,8 +2,19 @@ import Packets
 
 // The way of a datagram, and what its header says.
 extension DatagramEndpoint {
+  /// The path to `remote`, if the policies let datagrams go there.
+  func path(to remote: Endpoint, _ control: DatagramControl? = nil) throws(NetworkError) -> Path {
+    let path = try path(to: remote.address, control)
+    guard let policies else { return path }
+    do { try policies.checkSending(policyProtocol, from: local.port, to: remote, on: path) } catch {
+      self.path = nil
+      throw error
+    }
+    return path
+  }
+
   /// The path to `destination`, kept from the last datagram if it is the same.
-  func path(to destination: IPAddress, _ control: DatagramControl? = nil) throws(NetworkError) -> Path {
+  private func path(to destination: IPAddress, _ control: DatagramControl?) throws(NetworkError) -> Path {
     if let control, control.choosesPath { return try freshPath(to: destination, control) }
     if let path, path.isValid, path.destination == destination { return path }
     let fresh = try freshPath(to: destination, DatagramControl())

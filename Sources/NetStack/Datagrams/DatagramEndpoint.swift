@@ -48,7 +48,20 @@ public class DatagramEndpoint {
   /// Those of the datagram that was received last.
   public private(set) var receivedOptions: [UInt8] = []
   /// SO_ATTACH_FILTER: decides what is received.
-  public var filter: PacketFilter?
+  public var filter: PacketFilter? {
+    didSet { isSelective = filter != nil || policies != nil }
+  }
+  /// IP_XFRM_POLICY: decides what is received and sent.
+  public var policies: SecurityPolicies? {
+    didSet {
+      path = nil
+      isSelective = filter != nil || policies != nil
+    }
+  }
+  /// Not everything that fits the addresses is received.
+  private var isSelective = false
+  /// Those it shares its port with by SO_REUSEPORT; nil: nobody, and nobody may come.
+  var sharers: PortSharers<DatagramEndpoint>?
   /// What is known of datagrams that went wrong (IP_RECVERR, MSG_ERRQUEUE), and notices about others.
   public let errors: ErrorQueue
   /// IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP, IP_MTU_DISCOVER.
@@ -147,6 +160,11 @@ public class DatagramEndpoint {
     _ record: ReceivedDatagram, _ packet: RawSpan, headerLength: Int, of datagram: RawSpan
   ) -> Bool {
     let options = keepsHeaderOptions ? Self.options(of: datagram) : RawSpan()
+    guard isSelective else { return deliver(record, packet.clamped(headerLength), options: options) }
+    guard admitsByPolicy(record) else {
+      drops &+= 1
+      return false
+    }
     guard let filter else { return deliver(record, packet.clamped(headerLength), options: options) }
     let passed = filter.run(packet, datagram: datagram, interface: record.interfaceIndex)
     guard passed > 0 else {
@@ -242,4 +260,19 @@ public class DatagramEndpoint {
   }
 
   func unregister() {}
+
+  /// It is found by what arrives, and can no longer choose with whom it shares.
+  var hasPlace: Bool { local.port != 0 }
+
+  // MARK: Policies
+
+  /// The protocol of its datagrams, as policies name them.
+  var policyProtocol: IPProtocol { .udp }
+
+  /// Linux asks the policy of a socket in UDP and for raw sockets.
+  func admitsByPolicy(_ record: ReceivedDatagram) -> Bool {
+    policies?.admits(
+      policyProtocol, from: record.source, to: Endpoint(record.destination, local.port),
+      interface: record.interfaceIndex) ?? true
+  }
 }

@@ -18,6 +18,10 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
   public var drops: UInt32 = 0
   /// Octets of options in the IPv4 header, where an endpoint keeps them.
   public var optionLength: UInt8 = 0
+  /// Octets of the largest fragment that it was put together from; 0: it came whole (IP_RECVFRAGSIZE).
+  public var largestFragment: UInt16 = 0
+  /// The sum over a UDP header and payload that were checked here, where an endpoint keeps it; 0: none (IP_CHECKSUM).
+  public var partialSum: UInt32 = 0
   public var time: Instant
 }
 

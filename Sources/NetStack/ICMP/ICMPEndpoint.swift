@@ -21,7 +21,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
   /// Chooses the only peer.
   public func connect(to peer: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: peer)
+    let path = try path(to: Endpoint(peer, 0))
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
     if local.address.isUnspecified {
       local.address = path.source
@@ -63,7 +63,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
     }
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
-    let path = try path(to: target, control)
+    let path = try path(to: Endpoint(target, 0), control)
     try checkSendable()
     let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
     let payload = message.clamped(ICMPField.headerLength)
@@ -96,6 +96,9 @@ public final class ICMPEndpoint: DatagramEndpoint {
     if case .packetTooBig(let mtu) = problem.error { lowerPathMTU(mtu) }
     report(problem, to: Endpoint(destination, 0), message)
   }
+
+  override var policyProtocol: IPProtocol { .icmp }
+  override func admitsByPolicy(_ record: ReceivedDatagram) -> Bool { true }
 
   override func unregister() {
     if local.port != 0 { stack.icmp.remove(self) }

@@ -129,7 +129,7 @@ public final class ICMPLayer {
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, 0), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: message.bytes.byteCount, tos: arrival.tos, ttl: arrival.ttl,
-      time: stack.loop.now)
+      largestFragment: UInt16(truncatingIfNeeded: arrival.largestFragment), time: stack.loop.now)
     _ = endpoint.deliver(record, message.bytes, headerLength: 0, of: arrival.datagram)
   }
 

@@ -13,9 +13,13 @@ struct IPv4Arrival: ~Escapable {
   let isGroup: Bool
   /// The device has verified the transport checksum.
   let isChecksumVerified: Bool
+  /// Octets of the largest of the datagrams that it was put together from; 0: it came whole.
+  let largestFragment: Int
 
   @_lifetime(copy header)
-  init(_ header: borrowing IPv4Header, isLinkGroup: Bool, isGroup: Bool, isChecksumVerified: Bool) {
+  init(
+    _ header: borrowing IPv4Header, isLinkGroup: Bool, isGroup: Bool, isChecksumVerified: Bool, largestFragment: Int = 0
+  ) {
     datagram = header.datagram
     headerLength = header.headerLength
     source = header.source
@@ -23,6 +27,7 @@ struct IPv4Arrival: ~Escapable {
     self.isLinkGroup = isLinkGroup
     self.isGroup = isGroup
     self.isChecksumVerified = isChecksumVerified
+    self.largestFragment = largestFragment
   }
 
   var tos: UInt8 { datagram.octet(IPv4Field.typeOfService) }

@@ -100,11 +100,15 @@ public final class IPv4Layer {
 
   /// A datagram has been put together.
   func reassembled(
-    _ header: borrowing IPv4Header, _ interface: NetworkInterface, isLinkGroup: Bool, isGroup: Bool
+    _ header: borrowing IPv4Header, _ interface: NetworkInterface, isLinkGroup: Bool, isGroup: Bool,
+    largestFragment: Int
   ) {
     if isRouting, !isLinkGroup, !isGroup, let router, router.takes(header, interface) { return }
     deliver(
-      IPv4Arrival(header, isLinkGroup: isLinkGroup, isGroup: isGroup, isChecksumVerified: false), interface)
+      IPv4Arrival(
+        header, isLinkGroup: isLinkGroup, isGroup: isGroup, isChecksumVerified: false,
+        largestFragment: largestFragment),
+      interface)
   }
 
   /// Hands a whole datagram up: raw endpoints get copies, then the protocol its due.

@@ -34,6 +34,8 @@ final class IPv4Reassembly {
     var holes = [Hole(first: 0, end: .max)]
     var end: Int?
     var fragments = 0
+    /// Octets of the largest one with its header.
+    var largest = 0
     var isDone = false
     /// Congestion marks seen (RFC 3168 5.3): bit n is set if a fragment had the ECN field n.
     var marks: UInt8 = 0
@@ -142,6 +144,7 @@ final class IPv4Reassembly {
     var target = partial.bytes.mutableSpan
     var memory = unsafe target.mutableBytes
     memory.copy(payload.clamped(0, length), to: first)
+    partial.largest = max(partial.largest, length + header.headerLength)
     partial.marks |= 1 << header.congestionNotification
     if first == 0 {
       partial.header = header.bytes.clamped(0, header.headerLength).array
@@ -183,7 +186,9 @@ final class IPv4Reassembly {
     whole.append(contentsOf: partial.bytes)
     ip.count { $0.reasmOKs &+= 1 }
     guard let header = unsafe IPv4Header(whole.span.bytes) else { return }
-    ip.reassembled(header, partial.interface, isLinkGroup: partial.isLinkGroup, isGroup: partial.isGroup)
+    ip.reassembled(
+      header, partial.interface, isLinkGroup: partial.isLinkGroup, isGroup: partial.isGroup,
+      largestFragment: partial.largest)
   }
 
   private func drop(_ partial: Partial) {

@@ -21,7 +21,7 @@ public final class Path {
   public let isBroadcast: Bool
 
   private let routes: RoutingTable
-  private let generation: UInt64
+  private var generation: UInt64
   private let ip: IPv4Layer
   let loop: any EventLoop
   private var neighbour: Neighbour?
@@ -84,6 +84,18 @@ public final class Path {
   /// False after routes, addresses or the interface's state changed: look the path up again.
   public var isValid: Bool {
     @inline(__always) get { generation == routes.generation }
+  }
+
+  /// The path is to be looked up again, whatever the routes say.
+  func invalidate() { generation = .max }
+
+  /// The Ethernet header of what comes back on this path.
+  var frameHeaderOfAnswers: [UInt8] {
+    let (own, other) = (interface.hardwareAddress.rawValue, head >> 16)
+    let octets = [own, other].flatMap { address in
+      stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: address >> UInt64($0)) }
+    }
+    return octets + [0x08, 0x00]
   }
 
   /// Room for a transport header and payload of `transportLength` bytes. Nil: the device's ring is full; the layer is

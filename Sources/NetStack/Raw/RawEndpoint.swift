@@ -30,7 +30,7 @@ public final class RawEndpoint: DatagramEndpoint {
   /// Chooses the only peer.
   public func connect(to peer: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: peer)
+    let path = try path(to: Endpoint(peer, 0))
     if local.address.isUnspecified { local.address = path.source }
     remote = Endpoint(path.destination, 0)
   }
@@ -51,7 +51,7 @@ public final class RawEndpoint: DatagramEndpoint {
   ) throws(NetworkError) {
     try checkOpen()
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
-    let path = try path(to: target, control)
+    let path = try path(to: Endpoint(target, 0), control)
     // What is sent without a header of its own goes out even after shutdown, as in Linux.
     if includesHeader {
       try checkSendable()
@@ -112,6 +112,9 @@ public final class RawEndpoint: DatagramEndpoint {
     else { return }
     report(problem, to: Endpoint(destination, 0), payload)
   }
+
+  override var hasPlace: Bool { true }
+  override var policyProtocol: IPProtocol { `protocol` }
 
   override func unregister() { stack.raw.remove(self) }
 }

@@ -27,7 +27,7 @@ public final class RawLayer {
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, 0), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: arrival.datagram.byteCount, tos: arrival.tos, ttl: arrival.ttl,
-      time: stack.loop.now)
+      largestFragment: UInt16(truncatingIfNeeded: arrival.largestFragment), time: stack.loop.now)
     var taken = false
     for endpoint in endpoints where endpoint.accepts(arrival, interface) {
       taken = true

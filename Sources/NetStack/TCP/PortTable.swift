@@ -16,6 +16,9 @@ struct PortUse: Equatable {
   var isListening = false
   /// The port was chosen by `connect`: another `connect` may choose it too.
   var isConnectBound = false
+  /// It brings a program for those who share the port with it, and shares no port by SO_REUSEPORT that others have
+  /// already (Linux: `sk_reuseport_cb` is set).
+  var joinsNobody = false
 
   /// True if a socket that wants to be `self` must not join `other` (Linux `inet_bind_conflict`; all sockets of a stack
   /// have one owner).
@@ -27,7 +30,7 @@ struct PortUse: Equatable {
     else { return false }
     if isEphemeral { return true }
     if reuse.address && other.reuse.address && !other.isListening { return false }
-    return !(reuse.port && other.reuse.port)
+    return !(reuse.port && other.reuse.port && !joinsNobody)
   }
 }
 
@@ -105,7 +108,7 @@ struct PortTable {
     }
 
     func hasSharedPort(_ wanted: PortUse) -> Bool {
-      wanted.reuse.port && wanted.address == sharedAddress
+      wanted.reuse.port && wanted.address == sharedAddress && !wanted.joinsNobody
     }
 
     /// Notes what the newest user says about sharing (`inet_csk_update_fastreuse`).
@@ -164,9 +167,10 @@ struct PortTable {
   }
 
   /// Marks the binding as listening; false if somebody has the port by now who does not share it with a listener.
-  mutating func listen(_ binding: TCPBinding) -> Bool {
+  mutating func listen(_ binding: TCPBinding, joinsNobody: Bool) -> Bool {
     var wanted = binding.use
     wanted.isListening = true
+    wanted.joinsNobody = joinsNobody
     guard isFree(wanted, binding.local.port, besides: binding) else { return false }
     buckets[binding.local.port]?.note(wanted)
     binding.listenerBegan()

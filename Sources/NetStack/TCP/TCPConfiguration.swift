@@ -82,8 +82,14 @@ public struct TCPParameters: Sendable, Equatable {
   public var headerOptions: IPv4HeaderOptions?
   /// SO_ATTACH_FILTER: decides which segments are taken. (One is taken whole or not at all.)
   public var filter: PacketFilter?
+  /// IP_XFRM_POLICY
+  public var policies: SecurityPolicies?
+  /// TCP_MD5SIG
+  public var signatureKeys: TCPSignatureKeys?
   /// TCP_SAVE_SYN: the headers of the peer's SYN are kept.
   public var savesSyn = false
+  /// The same with the header of the frame (2 instead of 1).
+  public var savesFrameHeader = false
   /// IP_MINTTL: segments with a smaller TTL are dropped.
   public var minimumTTL: UInt8 = 0
   /// TCP_RTO_MIN_US, TCP_RTO_MAX_MS, TCP_DELACK_MAX_US. Nil: the stack's.

@@ -12,6 +12,10 @@ extension TCPConnection {
     if segment.hasOtherOptions, !segment.flags.contains(.syn), let header = TCPHeader(bytes) {
       segment.read(header.options)
       if header.options.isMalformed { layer.counted.malformedOptions &+= 1 }
+      if header.options.hasSignature, chosen.signatureKeys == nil {
+        layer.counted.signatureUnexpected &+= 1
+        return
+      }
     }
     switch current {
     case .closed, .listen, .timeWait: break

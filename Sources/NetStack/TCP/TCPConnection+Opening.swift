@@ -60,6 +60,8 @@ extension TCPConnection {
     }
     usesSelectiveAcknowledgement = configuration.usesSelectiveAcknowledgement && options.isSACKPermitted
     usesTimestamps = configuration.usesTimestamps && options.hasTimestamps
+    // Signature, timestamps and SACK blocks do not fit one header (Linux `tcp_synack_options`).
+    if signingKey != nil, listener != nil, usesSelectiveAcknowledgement { usesTimestamps = false }
     if usesTimestamps {
       recentTimestamp = options.timestampValue
       recentTimestampAt = now
@@ -83,16 +85,20 @@ extension TCPConnection {
     guard let header = TCPHeader(bytes) else { return }
     let options = header.options
     let hasAck = segment.flags.contains(.ack)
+    if options.hasSignature, chosen.signatureKeys == nil {
+      layer.counted.signatureUnexpected &+= 1
+      return
+    }
     if hasAck {
       guard segment.acknowledgement > initialSendSequence, segment.acknowledgement <= sendNext else {
-        if !segment.flags.contains(.rst) { layer.sendReset(answering: segment, key) }
+        if !segment.flags.contains(.rst) { layer.sendReset(answering: segment, key, signing: signingKey) }
         return
       }
       if layer.configuration.usesTimestamps, options.hasTimestamps, options.timestampEcho != 0,
         !isOurTimestamp(options.timestampEcho, now)
       {
         layer.counted.pawsActive &+= 1
-        if !segment.flags.contains(.rst) { layer.sendReset(answering: segment, key) }
+        if !segment.flags.contains(.rst) { layer.sendReset(answering: segment, key, signing: signingKey) }
         return
       }
     }
@@ -184,7 +190,7 @@ extension TCPConnection {
   /// The ACK that completes the handshake. False: dropped.
   func handshakeAcknowledged(_ segment: ArrivedSegment, _ now: Instant) -> Bool {
     guard segment.acknowledgement > sendUnacknowledged, segment.acknowledgement <= sendNext else {
-      layer.sendReset(answering: segment, key)
+      layer.sendReset(answering: segment, key, signing: signingKey)
       return false
     }
     if listener != nil, segment.length == 0, backoff < chosen.deferredAccept {

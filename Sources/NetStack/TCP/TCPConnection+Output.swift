@@ -37,7 +37,8 @@ extension TCPConnection {
   private func sendNew(at now: Instant) {
     let path = self.path
     let payload = fittingPayload
-    let canCutUp = payload == segmentPayload && path.features.contains(.segmentationIPv4) && !isUrgentMode
+    let canCutUp =
+      payload == segmentPayload && path.features.contains(.segmentationIPv4) && !isUrgentMode && signingKey == nil
     let windowEdge = sendUnacknowledged + sendWindow
     let end = writeEnd
     var next = sendNext

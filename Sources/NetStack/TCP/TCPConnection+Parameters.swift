@@ -99,7 +99,7 @@ extension TCPConnection {
 
   /// TCP_MAXSEG: the payload of a full segment without options; a new value only makes segments smaller.
   public var maximumSegment: Int {
-    get { segmentPayload + (usesTimestamps ? 12 : 0) }
+    get { segmentPayload + optionLength }
     set {
       chosen.maximumSegment = max(48, newValue)
       if current.isSynchronized { adoptSegmentSize() }
@@ -149,7 +149,8 @@ extension TCPConnection {
       state: current, recovery: phase == .open ? (records.sackedLength > 0 ? 1 : 0) : phase == .recovery ? 3 : 4,
       retransmitTimeouts: backoff, probes: probesSent, usesTimestamps: usesTimestamps,
       usesSelectiveAcknowledgement: usesSelectiveAcknowledgement, sendScale: sendScale, receiveScale: receiveScale,
-      retransmitTimeout: estimator.timeout(backedOff: backoff), ackDelay: ackDelay, sendMSS: segmentPayload,
+      retransmitTimeout: estimator.timeout(backedOff: backoff), ackDelay: ackDelay,
+      sendMSS: segmentPayload + (signingKey == nil ? 0 : TCPSignatureKey.optionLength),
       receiveMSS: peerSegment, outstandingBytes: current == .closed ? 0 : outstanding,
       outstandingSegments: records.count, sackedBytes: records.sackedLength, lostBytes: records.lostLength,
       roundTrip: estimator.smoothed, roundTripVariation: estimator.variation,
@@ -180,7 +181,7 @@ public struct TCPInformation: Sendable, Equatable {
   /// tcpi_rto, tcpi_ato
   public var retransmitTimeout: TimeSpan
   public var ackDelay: TimeSpan
-  /// tcpi_snd_mss, tcpi_rcv_mss
+  /// tcpi_snd_mss (of which signatures take nothing away, as in Linux), tcpi_rcv_mss
   public var sendMSS: Int
   public var receiveMSS: Int
   /// tcpi_unacked, in bytes and in segments; tcpi_sacked, tcpi_lost in bytes.

@@ -3,7 +3,9 @@ import Packets
 
 extension TCPParameters {
   /// Something of it decides which segments are taken.
-  var isSelective: Bool { interfaceIndex != 0 || minimumTTL != 0 || filter != nil }
+  var isSelective: Bool {
+    interfaceIndex != 0 || minimumTTL != 0 || filter != nil || policies != nil || signatureKeys != nil
+  }
 }
 
 // Options that few connections use: behind one flag, off the path of every segment.
@@ -17,6 +19,11 @@ extension TCPConnection {
     }
     chosen.minimumTTL = parameters.minimumTTL
     chosen.filter = parameters.filter
+    if parameters.policies != chosen.policies {
+      chosen.policies = parameters.policies
+      path.invalidate()
+    }
+    if parameters.signatureKeys != chosen.signatureKeys { chooseSignatureKeys(parameters.signatureKeys) }
     isSelective = chosen.isSelective
     if parameters.minimumRetransmitTimeout != chosen.minimumRetransmitTimeout
       || parameters.maximumRetransmitTimeout != chosen.maximumRetransmitTimeout
@@ -44,6 +51,12 @@ extension TCPConnection {
   /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ).
   public var nextNumbers: (send: UInt32, receive: UInt32) { (writeEnd.rawValue, receiveNext.rawValue) }
 
+  /// The headers of the peer's SYN (TCP_SAVED_SYN), if wanted with that of its frame: which came from whoever the answers go
+  /// to, whose address the SYN's handling has learnt.
+  public var savedHeaders: [UInt8]? {
+    savedSyn.map { (chosen.savesFrameHeader ? path.frameHeaderOfAnswers : []) + $0 }
+  }
+
   /// When bytes came last.
   public var lastDataArrival: Instant { lastDataReceivedAt }
 
@@ -70,6 +83,12 @@ extension TCPLayer {
       counted.minimumTTLDrops &+= 1
       return false
     }
+    if let policies = parameters.policies,
+      !policies.admits(datagram, headerLength, interface: interface.index)
+    {
+      return false
+    }
+    if let keys = parameters.signatureKeys, !isSignedRight(datagram, headerLength, keys) { return false }
     if let filter = parameters.filter {
       return filter.run(datagram.clamped(headerLength), datagram: datagram, interface: interface.index) > 0
     }

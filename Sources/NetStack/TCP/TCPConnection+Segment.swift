@@ -14,15 +14,21 @@ extension TCPConnection {
     _ path: Path, from sequence: SequenceNumber, count: Int, flags: TCPFlags, segmentSize: Int = 0, at now: Instant
   ) -> Bool {
     let extra = reassembly.isEmpty && duplicateBlock == nil ? 0 : reportLength
-    let headerLength = 20 &+ (usesTimestamps ? 12 : 0) &+ extra
+    let headerLength = 20 &+ optionLength &+ extra
     guard let buffer = path.reserve(transportLength: headerLength &+ count) else { return false }
     let window = buffer.window
     writeHeader(window, sequence, flags, headerLength, windowField())
     if isUrgentMode { markUrgent(window, sequence) }
-    if usesTimestamps {
+    if optionLength == 12 {
       window.storeBigEndian(0x0101_080A as UInt32, 20)
       window.storeBigEndian(timestamp(at: now), 24)
       window.storeBigEndian(recentTimestamp, 28)
+    } else if optionLength > 12 {
+      submitSigned(
+        buffer, path, from: sequence, count: count, flags: flags, headerLength: headerLength, extra: extra, at: now)
+      sentAck()
+      if layer.tap.isOn { tapSent(sequence, count, flags) }
+      return true
     }
     if extra > 0 { writeReport(window, at: headerLength &- extra, length: extra) }
     if count > 0 { sendRing.copy(count, from: sequence, to: window, at: headerLength) }
@@ -98,13 +104,15 @@ extension TCPConnection {
 
   // MARK: SYN
 
-  /// Writes a SYN or SYN-ACK: options in Linux's order (MSS, SACK permitted, timestamps, window scale).
+  /// Writes a SYN or SYN-ACK: options in Linux's order (signature, MSS, SACK permitted, timestamps,
+  /// window scale). As in Linux a signature takes the place of the timestamps.
   func transmitSyn(at now: Instant) -> Bool {
     let isReply = current != .synSent
     // A SYN offers what we can do; a SYN-ACK only what the peer offered (RFC 7323 2.5, 3.2; RFC 2018 2).
     let scales = isReply ? hasPeerScale : layer.configuration.usesWindowScaling
     let sacks = isReply ? usesSelectiveAcknowledgement : layer.configuration.usesSelectiveAcknowledgement
-    let stamps = isReply ? usesTimestamps : layer.configuration.usesTimestamps
+    let stamps = isReply ? usesTimestamps : layer.configuration.usesTimestamps && signingKey == nil
+    let base = signingKey == nil ? 20 : 20 + TCPSignatureKey.optionLength
     var words: (UInt32, UInt32, UInt32, UInt32, UInt32) = (0x0204_0000 | UInt32(announcedSegment), 0, 0, 0, 0)
     var length = 4
     if stamps {
@@ -116,7 +124,7 @@ extension TCPConnection {
       words.1 = 0x0101_0402
       length += 4
     }
-    let headerLength = 20 + length + (scales ? 4 : 0)
+    let headerLength = base + length + (scales ? 4 : 0)
     guard let buffer = path.reserve(transportLength: headerLength) else { return false }
     let window = buffer.window
     let flags: TCPFlags = isReply ? [.syn, .ack] : .syn
@@ -124,13 +132,14 @@ extension TCPConnection {
     let offer = min(65_535, receiveLimit)
     receiveEdge = SequenceNumber.later(receiveEdge, receiveNext + offer)
     writeHeader(window, initialSendSequence, flags, headerLength, UInt16(offer))
-    window.storeBigEndian(words.0, 20)
-    if length > 4 { window.storeBigEndian(words.1, 24) }
+    window.storeBigEndian(words.0, base)
+    if length > 4 { window.storeBigEndian(words.1, base + 4) }
     if length > 8 {
-      window.storeBigEndian(words.2, 28)
-      window.storeBigEndian(words.3, 32)
+      window.storeBigEndian(words.2, base + 8)
+      window.storeBigEndian(words.3, base + 12)
     }
-    if scales { window.storeBigEndian(0x0103_0300 | UInt32(receiveScale), 20 + length) }
+    if scales { window.storeBigEndian(0x0103_0300 | UInt32(receiveScale), base + length) }
+    if signingKey != nil { sign(buffer, path, length: headerLength, headerLength: headerLength) }
     path.submit(
       buffer, transportLength: headerLength, protocol: .tcp, offload: .tcp(headerLength: headerLength),
       tos: chosen.typeOfService, ttl: chosen.timeToLive ?? layer.defaultTTL)
@@ -145,10 +154,11 @@ extension TCPConnection {
   private var reportLength: Int {
     guard usesSelectiveAcknowledgement else { return 0 }
     let blocks = reassembly.intervals.count + (duplicateBlock == nil ? 0 : 1)
-    return blocks == 0 ? 0 : 4 + 8 * min(blocks, usesTimestamps ? 3 : 4)
+    let room = (36 - optionLength) / 8
+    return blocks == 0 || room == 0 ? 0 : 4 + 8 * min(blocks, room)
   }
 
-  private func writeReport(_ window: MemoryWindow, at offset: Int, length: Int) {
+  func writeReport(_ window: MemoryWindow, at offset: Int, length: Int) {
     var options = TCPOptions()
     if let duplicateBlock {
       options.append(duplicateBlock)
@@ -198,9 +208,11 @@ extension TCPConnection {
   @inline(__always) func refreshPath() -> Bool { path.isValid || findPath() }
 
   func freshPath() throws(NetworkError) -> Path {
-    try layer.stack.path(
+    let path = try layer.stack.path(
       to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex,
       isTransparent: chosen.rules.isTransparent, headerOptions: chosen.headerOptions)
+    try chosen.policies?.checkSending(.tcp, from: key.localPort, to: key.remote, on: path)
+    return path
   }
 
   func findPath() -> Bool {
@@ -218,7 +230,7 @@ extension TCPConnection {
   func adoptSegmentSize() {
     let room = path.mtu - 40 - path.optionLength
     let largest = min(sendMaximumSegment, room, chosen.maximumSegment ?? room)
-    segmentPayload = max(8, max(48, largest) - (usesTimestamps ? 12 : 0))
+    segmentPayload = max(8, max(48, largest) - optionLength)
     congestion.segmentSize = segmentPayload
   }
 }

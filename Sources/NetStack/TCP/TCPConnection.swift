@@ -155,7 +155,15 @@ public final class TCPConnection {
 
   // MARK: Options
 
-  var usesTimestamps = false
+  var usesTimestamps = false {
+    didSet { optionLength = (usesTimestamps ? 12 : 0) + (signingKey == nil ? 0 : TCPSignatureKey.optionLength) }
+  }
+  /// What every segment but a SYN is signed with (TCP_MD5SIG).
+  var signingKey: TCPSignatureKey? {
+    didSet { optionLength = (usesTimestamps ? 12 : 0) + (signingKey == nil ? 0 : TCPSignatureKey.optionLength) }
+  }
+  /// Octets of the options that every segment carries: 12 are timestamps, more than that include a signature.
+  private(set) var optionLength = 0
   var usesSelectiveAcknowledgement = false
   /// TS.Recent, and when it was set.
   var recentTimestamp: UInt32 = 0
@@ -204,18 +212,6 @@ public final class TCPConnection {
 
   var statistics = Statistics()
 
-  struct Statistics {
-    var bytesSent: UInt64 = 0
-    var bytesAcknowledged: UInt64 = 0
-    var bytesReceived: UInt64 = 0
-    var bytesRetransmitted: UInt64 = 0
-    var segmentsIn: UInt64 = 0
-    var segmentsOut: UInt64 = 0
-    var retransmitted: UInt64 = 0
-    var duplicateSacks: UInt64 = 0
-    var outOfOrder: UInt64 = 0
-  }
-
   init(
     layer: TCPLayer, key: ConnectionKey, number: UInt64, path: Path, parameters: TCPParameters,
     initialSequence: SequenceNumber
@@ -241,6 +237,7 @@ public final class TCPConnection {
     estimator = RoundTripEstimator(layer.configuration, parameters)
     timestampOffset = layer.numbers.timestampOffset(key)
     lastReceivedAt = layer.loop.now
+    if parameters.signatureKeys != nil { chooseSignatureKeys(parameters.signatureKeys) }
   }
 
   // MARK: What it is

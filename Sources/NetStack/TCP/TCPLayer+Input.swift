@@ -55,15 +55,15 @@ extension TCPLayer {
       switch receivedInTimeWait(segment, bytes, entry, now) {
       case .done: return
       case .reopen(let first):
-        if let listener = listener(for: key.local, interface) {
+        if let listener = listener(for: key.local, interface, segment, datagram, headerLength) {
           counted.timeWaitsRecycled &+= 1
           forgetTimeWait(key)
           return receivedByListener(listener, segment, bytes, key, first, now)
         }
       }
     }
-    guard let listener = listener(for: key.local, interface) else {
-      if !segment.flags.contains(.rst) { sendReset(answering: segment, key) }
+    guard let listener = listener(for: key.local, interface, segment, datagram, headerLength) else {
+      if !segment.flags.contains(.rst) { sendReset(toStranger: segment, datagram, headerLength, key) }
       return
     }
     if listener.parameters.isSelective, !admits(datagram, headerLength, listener.parameters, device) { return }
@@ -80,9 +80,16 @@ extension TCPLayer {
     _ initialSequence: SequenceNumber?, _ now: Instant
   ) {
     if segment.flags.contains(.rst) { return }
-    if segment.flags.contains(.ack) { return sendReset(answering: segment, key) }
+    var parameters = listener.parameters
+    if segment.flags.contains(.ack) {
+      return sendReset(answering: segment, key, signing: parameters.signatureKeys?.key(for: key.remoteAddress))
+    }
     // A SYN with FIN is a probe or worse (Linux drops it too).
     guard segment.flags.contains(.syn), !segment.flags.contains(.fin), let header = TCPHeader(bytes) else { return }
+    if parameters.signatureKeys == nil, header.options.hasSignature {
+      counted.signatureUnexpected &+= 1
+      return
+    }
     guard listener.hasRoom else {
       counted.listenOverflows &+= 1
       counted.listenDrops &+= 1
@@ -98,25 +105,35 @@ extension TCPLayer {
       path = try stack.path(
         to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex,
         isTransparent: listener.parameters.rules.isTransparent, headerOptions: listener.parameters.headerOptions)
+      try listener.parameters.policies?.checkSending(.tcp, from: key.localPort, to: key.remote, on: path)
     } catch {
       counted.listenDrops &+= 1
       return
     }
     counted.passiveOpens &+= 1
-    let connection = make(key, path, listener.parameters, initialSequence, now)
+    parameters.signatureKeys = parameters.signatureKeys?.narrowed(to: key.remoteAddress)
+    let connection = make(key, path, parameters, initialSequence, now)
     listener.handshakeBegan()
     connection.open(answering: segment, header.options, of: listener, at: now)
   }
 
-  private func listener(for local: Endpoint, _ interface: Int) -> TCPListener? {
+  private func listener(
+    for local: Endpoint, _ interface: Int, _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int
+  ) -> TCPListener? {
     guard var candidates = listeners[local.port] else { return nil }
     candidates.removeAll { $0.parameters.interfaceIndex != 0 && $0.parameters.interfaceIndex != interface }
-    // The more specific address wins, then who is bound to the interface; among equals (SO_REUSEPORT) the one with the
-    // shortest queue.
+    // The more specific address wins, then who is bound to the interface; among equals (SO_REUSEPORT) the one that
+    // their program chooses, or the one with the shortest queue.
     let exact = candidates.filter { $0.local.address == local.address }
     var fitting = exact.isEmpty ? candidates.filter { $0.local.address.isUnspecified } : exact
     if fitting.contains(where: { $0.parameters.interfaceIndex != 0 }) {
       fitting.removeAll { $0.parameters.interfaceIndex == 0 }
+    }
+    if let sharers = fitting.first?.sharers, sharers.program != nil,
+      let chosen = sharers.choose(
+        datagram.clamped(headerLength + segment.headerLength), datagram: datagram, interface: interface)
+    {
+      return chosen
     }
     return fitting.min { $0.acceptableCount + $0.halfOpenCount < $1.acceptableCount + $1.halfOpenCount }
   }

@@ -11,17 +11,18 @@ extension TCPLayer {
   ///   - reusePort: SO_REUSEPORT: shares it even with listeners that say so too; they take connections in turn.
   ///   - interface: SO_BINDTODEVICE: the port is taken for the interface of this index only; 0: for all.
   ///   - rules: which addresses and ephemeral ports it may take.
+  ///   - hasSharers: it has a program of its own to choose among those who share the port, and so joins nobody.
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse``.
   public func bind(
     _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0,
-    rules: LocalAddressRules = .init()
+    rules: LocalAddressRules = .init(), hasSharers: Bool = false
   ) throws(NetworkError) -> TCPBinding {
     guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
     guard
       local.address.isUnspecified || rules.takesForeignAddresses || rules.isTransparent || stack.isLocal(address)
     else { throw .addressNotAvailable }
     let reuse = PortReuse(address: reuseAddress, port: reusePort, interface: interface)
-    let wanted = PortUse(address: local.address, reuse: reuse)
+    let wanted = PortUse(address: local.address, reuse: reuse, joinsNobody: hasSharers)
     var endpoint = local
     if endpoint.port == 0 {
       let range = rules.ports(within: stack.configuration.ephemeralPorts)
@@ -58,6 +59,7 @@ extension TCPLayer {
       headerOptions: parameters.headerOptions)
     guard !path.isBroadcast, path.destination.v4?.isMulticast != true else { throw .networkUnreachable }
     remote.address = path.destination
+    try parameters.policies?.checkSending(.tcp, from: binding?.local.port ?? 0, to: remote, on: path)
     let now = loop.now
     let range = parameters.rules.ports(within: stack.configuration.ephemeralPorts)
     let local = Endpoint(path.source, try localPort(binding, in: range, path.source, remote, now))
@@ -123,16 +125,21 @@ extension TCPLayer {
 
   /// Listens on a bound port, which the listener takes over.
   ///
-  /// - Parameter backlog: connections that may wait to be accepted, less one; cut to
-  ///   ``TCPConfiguration/maximumBacklog``.
+  /// - Parameters:
+  ///   - backlog: connections that may wait to be accepted, less one; cut to ``TCPConfiguration/maximumBacklog``.
+  ///   - sharers: made for a program that chooses among those who will share the port.
   /// - Throws: ``NetworkError/addressInUse`` if another listener has the port.
   public func listen(
-    on binding: TCPBinding, backlog: Int = 128, parameters: TCPParameters? = nil
+    on binding: TCPBinding, backlog: Int = 128, parameters: TCPParameters? = nil,
+    sharers: PortSharers<TCPListener>? = nil
   ) throws(NetworkError) -> TCPListener {
-    guard ports.listen(binding) else { throw .addressInUse }
+    guard ports.listen(binding, joinsNobody: sharers != nil) else { throw .addressInUse }
     let listener = TCPListener(
       layer: self, binding: binding, backlog: min(max(backlog, 0), configuration.maximumBacklog),
       parameters: parameters ?? configuration.defaults)
+    if listener.parameters.reusePort {
+      listener.share(with: listeners[binding.local.port]?.first { listener.sharesPort(with: $0) }, own: sharers)
+    }
     add(listener)
     return listener
   }

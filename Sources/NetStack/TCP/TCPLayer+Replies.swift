@@ -7,12 +7,14 @@ import Packets
 extension TCPLayer {
   /// Answers a segment that belongs to no connection, or that a connection being opened does not believe. Never called for
   /// a reset.
-  func sendReset(answering segment: ArrivedSegment, _ key: ConnectionKey) {
+  func sendReset(answering segment: ArrivedSegment, _ key: ConnectionKey, signing: TCPSignatureKey? = nil) {
     counted.outResets &+= 1
     if segment.flags.contains(.ack) {
-      send(key, flags: .rst, sequence: segment.acknowledgement, acknowledgement: SequenceNumber(0))
+      send(
+        key, flags: .rst, sequence: segment.acknowledgement, acknowledgement: SequenceNumber(0), signing: signing)
     } else {
-      send(key, flags: [.rst, .ack], sequence: SequenceNumber(0), acknowledgement: segment.end)
+      send(
+        key, flags: [.rst, .ack], sequence: SequenceNumber(0), acknowledgement: segment.end, signing: signing)
     }
   }
 
@@ -68,7 +70,8 @@ extension TCPLayer {
       let stamp = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ entry.timestampOffset
       send(
         entry.key, flags: .ack, sequence: entry.sendNext, acknowledgement: entry.receiveNext,
-        window: entry.windowField, timestamps: entry.usesTimestamps ? (stamp, entry.recentTimestamp) : nil)
+        window: entry.windowField, timestamps: entry.usesTimestamps ? (stamp, entry.recentTimestamp) : nil,
+        signing: entry.signingKey)
     }
     timeWaits.update(entry)
     return .done
@@ -76,9 +79,10 @@ extension TCPLayer {
 
   private func send(
     _ key: ConnectionKey, flags: TCPFlags, sequence: SequenceNumber, acknowledgement: SequenceNumber,
-    window field: UInt16 = 0, timestamps: (UInt32, UInt32)? = nil
+    window field: UInt16 = 0, timestamps: (UInt32, UInt32)? = nil, signing: TCPSignatureKey? = nil
   ) {
-    let length = timestamps == nil ? 20 : 32
+    let base = signing == nil ? 20 : 20 + TCPSignatureKey.optionLength
+    let length = timestamps == nil ? base : base + 12
     guard let path = pathForReply(key), let buffer = path.reserve(transportLength: length) else {
       counted.unsentReplies &+= 1
       return
@@ -90,9 +94,13 @@ extension TCPLayer {
     window.storeBigEndian(UInt32(length) << 26 | UInt32(flags.rawValue) << 16 | UInt32(field), 12)
     window.storeBigEndian(0 as UInt32, 16)
     if let timestamps {
-      window.storeBigEndian(0x0101_080A as UInt32, 20)
-      window.storeBigEndian(timestamps.0, 24)
-      window.storeBigEndian(timestamps.1, 28)
+      window.storeBigEndian(0x0101_080A as UInt32, base)
+      window.storeBigEndian(timestamps.0, base + 4)
+      window.storeBigEndian(timestamps.1, base + 8)
+    }
+    if let signing, let source = path.source.v4, let destination = path.destination.v4 {
+      signing.sign(
+        window, length: length, headerLength: length, source: source.rawValue, destination: destination.rawValue)
     }
     path.submit(
       buffer, transportLength: length, protocol: .tcp, offload: .tcp(headerLength: length), tos: 0, ttl: defaultTTL)
@@ -109,6 +117,6 @@ extension TCPConnection {
       key: key, number: number, portUse: use, sendNext: sendNext, receiveNext: receiveNext,
       windowField: UInt16(min(window >> receiveScale, 65_535)), window: window, usesTimestamps: usesTimestamps,
       timestampOffset: timestampOffset, recentTimestamp: recentTimestamp, recentAt: recentTimestampAt,
-      expiresAt: expiry, lastAckAt: nil)
+      expiresAt: expiry, lastAckAt: nil, signingKey: signingKey)
   }
 }

@@ -13,6 +13,8 @@ public final class TCPListener {
   public var backlog: Int
   /// Called on the loop when a connection became ready to be accepted.
   public var onReadiness: ((Readiness) -> Void)?
+  /// Those it shares its port with by SO_REUSEPORT.
+  public internal(set) var sharers: PortSharers<TCPListener>?
   private var complete: [TCPConnection] = []
   private var firstComplete = 0
   private(set) var halfOpenCount = 0
@@ -62,6 +64,8 @@ public final class TCPListener {
     isClosed = true
     onReadiness = nil
     layer.remove(self)
+    sharers?.remove(self)
+    sharers = nil
     binding.useEnded()
     for connection in layer.halfOpenConnections(of: self) {
       connection.isOrphan = true

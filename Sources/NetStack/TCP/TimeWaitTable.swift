@@ -20,6 +20,8 @@ struct TimeWait {
   var recentAt: Instant
   var expiresAt: Instant
   var lastAckAt: Instant?
+  /// What acknowledgements are signed with.
+  let signingKey: TCPSignatureKey?
 }
 
 /// All connections in TIME-WAIT: a bounded table with one timer for all of them.

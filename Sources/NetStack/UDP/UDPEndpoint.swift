@@ -12,6 +12,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   public var reusesPort = false
   /// UDP_SEGMENT: bytes of payload of each datagram that a message is cut into; 0: it is one.
   public var segmentSize = 0
+  /// IP_CHECKSUM: the sum of what is received and had to be checked here is kept.
+  public var keepsSums = false
 
   /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
   ///
@@ -43,13 +45,14 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   a broadcast address without ``allowsBroadcast``.
   public func connect(to peer: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: peer.address.isUnspecified ? IPAddress(.loopback) : peer.address)
+    let path = try path(to: Endpoint(peer.address.isUnspecified ? IPAddress(.loopback) : peer.address, peer.port))
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if local.address.isUnspecified {
       local.address = path.source
       hasImplicitAddress = true
     }
     remote = Endpoint(path.destination, peer.port)
+    leaveSharers()
   }
 
   /// True if ``connect(to:)`` chose the local address, which ``disconnect()`` then takes back.
@@ -87,7 +90,7 @@ public final class UDPEndpoint: DatagramEndpoint {
     guard destination?.port != 0 else { throw .invalidArgument }
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if target.address.isUnspecified { target.address = IPAddress(.loopback) }
-    let path = try path(to: target.address, control)
+    let path = try path(to: target, control)
     try checkSendable()
     let size = control?.segmentSize ?? segmentSize
     if size > 0 {

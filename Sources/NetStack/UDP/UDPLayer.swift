@@ -59,6 +59,12 @@ public final class UDPLayer {
     } else if !isFree(wanted, for: endpoint) {
       throw .addressInUse
     }
+    if endpoint.reusesPort {
+      endpoint.share(
+        with: ports[bound.port]?.first {
+          $0.reusesPort && $0.local.address == bound.address && $0.boundIndex == endpoint.boundIndex
+        })
+    }
     ports[bound.port, default: []].append(endpoint)
     return bound
   }
@@ -68,13 +74,15 @@ public final class UDPLayer {
   private func isFree(_ wanted: Endpoint, for endpoint: UDPEndpoint) -> Bool {
     for other in (ports[wanted.port] ?? []).reversed() where other.overlaps(wanted, endpoint.boundIndex) {
       if other.reusesAddress && endpoint.reusesAddress { continue }
-      return other.reusesPort && endpoint.reusesPort
+      // Whoever brings a program of its own joins nobody.
+      return other.reusesPort && endpoint.reusesPort && endpoint.sharers == nil
     }
     return true
   }
 
   func remove(_ endpoint: UDPEndpoint) {
     let port = endpoint.local.port
+    endpoint.leaveSharers()
     guard var list = ports[port] else { return }
     list.removeAll { $0 === endpoint }
     ports[port] = list.isEmpty ? nil : list
@@ -101,7 +109,7 @@ public final class UDPLayer {
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, header.sourcePort), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: header.length - UDPField.headerLength, tos: arrival.tos,
-      ttl: arrival.ttl, time: stack.loop.now)
+      ttl: arrival.ttl, largestFragment: UInt16(truncatingIfNeeded: arrival.largestFragment), time: stack.loop.now)
     if arrival.isGroup {
       // Everybody who matches gets a copy (Linux's `__udp4_lib_mcast_deliver`).
       var taken = false
@@ -115,13 +123,20 @@ public final class UDPLayer {
       if !taken { counts.noPorts &+= 1 }
       return
     }
-    guard let endpoint = endpoint(for: record, port: header.destinationPort, interface) else {
+    guard var endpoint = endpoint(for: record, port: header.destinationPort, interface) else {
       counts.noPorts &+= 1
       interface.reportDrop(.udp, "no endpoint on port \(header.destinationPort)", length: payload.byteCount)
       stack.icmp.sendError(.portUnreachable, about: arrival)
       return
     }
-    deliver(record, arrival.payload.clamped(0, header.length), arrival, to: endpoint)
+    let packet = arrival.payload.clamped(0, header.length)
+    if let sharers = endpoint.sharers, sharers.program != nil,
+      let chosen = sharers.choose(
+        packet.clamped(UDPField.headerLength), datagram: arrival.datagram, interface: interface.index) as? UDPEndpoint
+    {
+      endpoint = chosen
+    }
+    deliver(record, packet, arrival, to: endpoint)
   }
 
   private func endpoint(for record: ReceivedDatagram, port: UInt16, _ interface: NetworkInterface) -> UDPEndpoint? {
@@ -157,9 +172,20 @@ public final class UDPLayer {
     return nil
   }
 
+  /// With the sum, if it was not the device that has checked it.
+  private func summed(
+    _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival
+  ) -> ReceivedDatagram {
+    var record = record
+    let isSummed = !arrival.isChecksumVerified && packet.loadBigEndian(UDPField.checksum, as: UInt16.self) != 0
+    if isSummed { record.partialSum = packet.partialSum }
+    return record
+  }
+
   private func deliver(
     _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival, to endpoint: UDPEndpoint
   ) {
+    let record = endpoint.keepsSums ? summed(record, packet, arrival) : record
     if endpoint.deliver(record, packet, headerLength: UDPField.headerLength, of: arrival.datagram) {
       counts.inDatagrams &+= 1
     } else {

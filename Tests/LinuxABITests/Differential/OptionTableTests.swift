@@ -71,7 +71,7 @@ struct OptionTableTests {
 
   private static let known = names + newer.filter { KernelVersion.host >= $0.since }.map { ($0.level, $0.names) }
 
-  private static func make(_ k: Session, _ kind: String) async -> Int {
+  static func make(_ k: Session, _ kind: String) async -> Int {
     switch MessageKind(rawValue: kind) {
     case .some(let kind): await kind.make(k)
     case nil: await k.tcp()

@@ -9,15 +9,19 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   let since: KernelVersion
   /// Linux answers it with other errors than EPERM and EACCES if a capability is missing.
   let needsRoot: Bool
+  /// An option that kernels have by their configuration.
+  let option: HostOption?
   let body: @Sendable (Session) async -> Void
 
   init(
     _ name: String, since: KernelVersion = KernelVersion(0, 0), needsRoot: Bool = false,
+    option: HostOption? = nil,
     _ body: @escaping @Sendable (Session) async -> Void
   ) {
     self.name = name
     self.since = since
     self.needsRoot = needsRoot
+    self.option = option
     self.body = body
   }
 
@@ -33,7 +37,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
       await ours.end()
     }
     let isRoot = geteuid() == 0
-    guard KernelVersion.host >= since, isRoot || !needsRoot else { return }
+    guard KernelVersion.host >= since, isRoot || !needsRoot, option?.isKnown != false else { return }
     let privileged = isRoot ? nil : ours.outcomes
     var theirs = Session(HostKernel(patience: 1), privileged: privileged)
     try VirtualLoop(seed: 1).run {

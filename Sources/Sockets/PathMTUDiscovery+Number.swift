@@ -1,0 +1,23 @@
+import NetStack
+
+extension PathMTUDiscovery {
+  /// The value of IP_MTU_DISCOVER: IP_PMTUDISC_DONT 0, WANT 1, DO 2, PROBE 3.
+  init?(number: Int) {
+    switch number {
+    case 0: self = .never
+    case 1: self = .want
+    case 2: self = .always
+    case 3: self = .probe
+    default: return nil
+    }
+  }
+
+  var number: Int {
+    switch self {
+    case .never: 0
+    case .want: 1
+    case .always: 2
+    case .probe: 3
+    }
+  }
+}
