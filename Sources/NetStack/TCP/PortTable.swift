@@ -164,10 +164,10 @@ struct PortTable {
   }
 
   /// Marks the binding as listening; false if somebody has the port by now who does not share it with a listener.
-  mutating func listen(_ binding: TCPBinding) -> Bool {
+  mutating func listen(_ binding: TCPBinding, isForced: Bool) -> Bool {
     var wanted = binding.use
     wanted.isListening = true
-    guard isFree(wanted, binding.local.port, besides: binding) else { return false }
+    guard isForced || isFree(wanted, binding.local.port, besides: binding) else { return false }
     buckets[binding.local.port]?.note(wanted)
     binding.listenerBegan()
     return true

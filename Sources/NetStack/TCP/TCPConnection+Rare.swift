@@ -33,30 +33,9 @@ extension TCPConnection {
   }
 }
 
-// What can be looked at, and left without a word (TCP_REPAIR).
 extension TCPConnection {
-  /// Ends the connection on this side only: the peer hears nothing.
-  public func vanish() {
-    isOrphan = true
-    end(with: nil, layer.loop.now)
-  }
-
-  /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ).
-  public var nextNumbers: (send: UInt32, receive: UInt32) { (writeEnd.rawValue, receiveNext.rawValue) }
-
   /// When bytes came last.
   public var lastDataArrival: Instant { lastDataReceivedAt }
-
-  /// What the timestamps option would say now (TCP_TIMESTAMP).
-  public var currentTimestamp: UInt32 { timestamp(at: layer.loop.now) }
-
-  /// `struct tcp_repair_window`: SND.WL1, SND.WND, the largest SND.WND, RCV.WND, and where that was measured from.
-  public var repairWindow: [UInt32] {
-    [
-      windowUpdateSequence.rawValue, UInt32(sendWindow), UInt32(largestSendWindow),
-      UInt32(max(0, receiveEdge - receiveNext)), receiveNext.rawValue,
-    ]
-  }
 }
 
 extension TCPLayer {

@@ -11,10 +11,11 @@ extension TCPLayer {
   ///   - reusePort: SO_REUSEPORT: shares it even with listeners that say so too; they take connections in turn.
   ///   - interface: SO_BINDTODEVICE: the port is taken for the interface of this index only; 0: for all.
   ///   - rules: which addresses and ephemeral ports it may take.
+  ///   - isForced: whoever has the port does not matter (Linux SK_FORCE_REUSE).
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse``.
   public func bind(
     _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0,
-    rules: LocalAddressRules = .init()
+    rules: LocalAddressRules = .init(), isForced: Bool = false
   ) throws(NetworkError) -> TCPBinding {
     guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
     guard
@@ -30,7 +31,7 @@ extension TCPLayer {
       }
       guard let port else { throw .addressInUse }
       endpoint.port = port
-    } else if !ports.isFree(wanted, endpoint.port) {
+    } else if !isForced, !ports.isFree(wanted, endpoint.port) {
       throw .addressInUse
     }
     let binding = TCPBinding(layer: self, local: endpoint, reuse: reuse)
@@ -44,11 +45,14 @@ extension TCPLayer {
   /// - Parameters:
   ///   - binding: the local address and port; the connection takes it over. Nil: an ephemeral port.
   ///   - source: without a binding, the address to speak from. Nil: source address selection.
+  ///   - initialSequence: nil: as RFC 6528 has it.
+  ///   - resumption: what an established connection goes on from: no SYN is sent.
   /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` (if that
   ///   four-tuple exists, or no ephemeral port is left), ``NetworkError/networkUnreachable`` (a broadcast or multicast
   ///   address).
   public func connect(
-    to remote: Endpoint, binding: TCPBinding? = nil, source: IPAddress? = nil, parameters: TCPParameters? = nil
+    to remote: Endpoint, binding: TCPBinding? = nil, source: IPAddress? = nil, parameters: TCPParameters? = nil,
+    initialSequence: SequenceNumber? = nil, resumption: TCPResumption? = nil
   ) throws(NetworkError) -> TCPConnection {
     var remote = remote
     let parameters = parameters ?? configuration.defaults
@@ -63,14 +67,14 @@ extension TCPLayer {
     let local = Endpoint(path.source, try localPort(binding, in: range, path.source, remote, now))
     let key = ConnectionKey(local: local, remote: remote)
     guard !contains(key) else { throw .addressNotAvailable }
-    var initialSequence: SequenceNumber?
+    var initialSequence = resumption.map { SequenceNumber($0.sendNext) - 1 } ?? initialSequence
     if let entry = timeWaits[key] {
       guard isReusable(entry, now) else { throw .addressNotAvailable }
       // Above everything that the old connection has sent (RFC 6191; Linux `tcp_twsk_unique`).
-      initialSequence = entry.sendNext + 65_537
+      if resumption == nil { initialSequence = entry.sendNext + 65_537 }
       forgetTimeWait(key)
     }
-    counted.activeOpens &+= 1
+    if resumption == nil { counted.activeOpens &+= 1 }
     let connection = make(key, path, parameters, initialSequence, now)
     if let binding {
       connection.binding = binding
@@ -79,7 +83,11 @@ extension TCPLayer {
       connection.isConnectBound = true
       connection.takePort()
     }
-    connection.open(at: now)
+    if let resumption {
+      connection.resume(resumption, at: now)
+    } else {
+      connection.open(at: now)
+    }
     return connection
   }
 
@@ -123,13 +131,14 @@ extension TCPLayer {
 
   /// Listens on a bound port, which the listener takes over.
   ///
-  /// - Parameter backlog: connections that may wait to be accepted, less one; cut to
-  ///   ``TCPConfiguration/maximumBacklog``.
+  /// - Parameters:
+  ///   - backlog: connections that may wait to be accepted, less one; cut to ``TCPConfiguration/maximumBacklog``.
+  ///   - isForced: whoever else listens there does not matter (Linux SK_FORCE_REUSE).
   /// - Throws: ``NetworkError/addressInUse`` if another listener has the port.
   public func listen(
-    on binding: TCPBinding, backlog: Int = 128, parameters: TCPParameters? = nil
+    on binding: TCPBinding, backlog: Int = 128, parameters: TCPParameters? = nil, isForced: Bool = false
   ) throws(NetworkError) -> TCPListener {
-    guard ports.listen(binding) else { throw .addressInUse }
+    guard ports.listen(binding, isForced: isForced) else { throw .addressInUse }
     let listener = TCPListener(
       layer: self, binding: binding, backlog: min(max(backlog, 0), configuration.maximumBacklog),
       parameters: parameters ?? configuration.defaults)
