@@ -39,19 +39,33 @@ extension TCPConnection {
 }
 
 extension TCPLayer {
-  /// False for a segment that a connection or listener with these parameters does not take: IP_MINTTL (RFC 5082; Linux
-  /// `tcp_v4_rcv`), then the filter.
+  /// How much of a segment a connection or listener with these parameters takes: IP_MINTTL (RFC 5082; Linux
+  /// `tcp_v4_rcv`), then the filter. Zero: it is dropped.
   @inline(never)
-  func admits(
+  func admitted(
     _ datagram: RawSpan, _ headerLength: Int, _ parameters: TCPParameters, _ interface: NetworkInterface
-  ) -> Bool {
+  ) -> Int {
     guard datagram.octet(IPv4Field.timeToLive) >= parameters.minimumTTL else {
       counted.minimumTTLDrops &+= 1
-      return false
+      return 0
     }
-    if let filter = parameters.filter {
-      return filter.run(datagram.clamped(headerLength), datagram: datagram, interface: interface.index) > 0
-    }
-    return true
+    let segment = datagram.clamped(headerLength)
+    guard let filter = parameters.filter else { return segment.byteCount }
+    return min(filter.run(segment, datagram: datagram, interface: interface.index), segment.byteCount)
+  }
+
+  /// A segment for a connection that does not take every one. A filter may cut the payload, never the header; flags stay,
+  /// so that a FIN follows what is left (Linux `sk_filter_trim_cap`).
+  @inline(never)
+  func receivedSelectively(
+    _ connection: TCPConnection, _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int,
+    _ interface: NetworkInterface, _ now: Instant
+  ) {
+    let count = admitted(datagram, headerLength, connection.chosen, interface)
+    guard count > 0 else { return }
+    var segment = segment
+    let length = max(count, segment.headerLength)
+    segment.payloadLength = length - segment.headerLength
+    connection.received(segment, datagram.extracting(headerLength..<(headerLength + length)), at: now)
   }
 }
