@@ -26,6 +26,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let EINVAL = Errno(22)
   public static let EMFILE = Errno(24)
   public static let ENOTTY = Errno(25)
+  public static let EFBIG = Errno(27)
   public static let ESPIPE = Errno(29)
   public static let EPIPE = Errno(32)
   public static let EDOM = Errno(33)
@@ -74,6 +75,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     22: ("EINVAL", "Invalid argument"),
     24: ("EMFILE", "Too many open files"),
     25: ("ENOTTY", "Inappropriate ioctl for device"),
+    27: ("EFBIG", "File too large"),
     29: ("ESPIPE", "Illegal seek"),
     32: ("EPIPE", "Broken pipe"),
     33: ("EDOM", "Numerical argument out of domain"),

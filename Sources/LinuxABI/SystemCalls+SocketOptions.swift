@@ -19,7 +19,9 @@ extension SystemCalls {
       return try keep(kept, socket, OptionName.SOL_SOCKET, name, number)
     }
     switch name {
-    case OptionName.SO_REUSEADDR: socket.options.reuseAddress = number != 0
+    case OptionName.SO_REUSEADDR:
+      socket.options.reuseAddress = number != 0
+      socket.options.forcesAddressReuse = false
     case OptionName.SO_REUSEPORT: socket.options.reusePort = number != 0
     case OptionName.SO_BROADCAST: socket.options.broadcast = number != 0
     case OptionName.SO_KEEPALIVE: socket.options.keepAlive = number != 0
@@ -72,7 +74,8 @@ extension SystemCalls {
     if let answer = try structuredOption(socket, name) { return answer }
     func flag(_ value: Bool) -> [UInt8] { Self.bytes(of: Int32(value ? 1 : 0)) }
     switch name {
-    case OptionName.SO_REUSEADDR: return flag(options.reuseAddress)
+    case OptionName.SO_REUSEADDR:
+      return options.forcesAddressReuse ? Self.bytes(of: Int32(2)) : flag(options.reuseAddress)
     case OptionName.SO_REUSEPORT: return flag(options.reusePort)
     case OptionName.SO_BROADCAST: return flag(options.broadcast)
     case OptionName.SO_KEEPALIVE: return flag(options.keepAlive)

@@ -134,6 +134,8 @@ extension SocketError {
     case .connectionStarted: .EINPROGRESS
     case .unknownOption: .ENOPROTOOPT
     case .unknownAlgorithm: .ENOENT
+    case .notPermitted: .EPERM
+    case .noMemory: .ENOMEM
     }
   }
 }

@@ -26,8 +26,8 @@ enum TCPInfo {
     // TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE.
     bytes[5] =
       (info.usesTimestamps ? 1 : 0) | (info.usesSelectiveAcknowledgement ? 2 : 0)
-      | (info.sendScale > 0 || info.receiveScale > 0 ? 4 : 0)
-    bytes[6] = UInt8(clamping: info.sendScale & 15 | (info.receiveScale & 15) << 4)
+      | (info.usesWindowScale ? 4 : 0)
+    if info.usesWindowScale { bytes[6] = UInt8(clamping: info.sendScale & 15 | (info.receiveScale & 15) << 4) }
     put(microseconds(info.retransmitTimeout), 8)
     put(microseconds(info.ackDelay), 12)
     put(info.sendMSS, 16)

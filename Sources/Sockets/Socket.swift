@@ -190,6 +190,10 @@ public enum SocketError: Error, Equatable, Sendable {
   case unknownOption
   /// ENOENT: no congestion control algorithm has that name.
   case unknownAlgorithm
+  /// EPERM: the socket is in no state for it.
+  case notPermitted
+  /// ENOMEM: there is no room for what a stream in repair is given.
+  case noMemory
 
   public static var wouldBlock: SocketError { .network(.wouldBlock) }
   public static var invalidArgument: SocketError { .network(.invalidArgument) }

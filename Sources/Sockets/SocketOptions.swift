@@ -4,6 +4,8 @@ import NetStack
 /// Options of the SOL_SOCKET level, as plain values.
 public struct SocketOptions: Sendable, Equatable {
   public var reuseAddress = false
+  /// A stream's bind takes any port, whoever has it (Linux SK_FORCE_REUSE).
+  public var forcesAddressReuse = false
   public var reusePort = false
   public var broadcast = false
   public var keepAlive = false

@@ -52,7 +52,7 @@ extension TCPSocket {
     case .unconnected: break
     case .listener(let listener): listener.close()
     case .connection(let connection):
-      if repairs { return connection.vanish() }
+      if repair.isOn { return connection.vanish() }
       guard storedOptions.linger != .zero else { return connection.abort() }
       // Unread bytes make it a reset, for which nobody waits.
       if let span = storedOptions.linger, connection.readableCount == 0 { await linger(connection, for: span) }

@@ -29,7 +29,7 @@ extension TCPSocket {
       try stack.tcp.bind(
         local, reuseAddress: storedOptions.reuseAddress, reusePort: storedOptions.reusePort,
         interface: storedOptions.interfaceIndex, rules: storedOptions.addressRules,
-        hasSharers: sharers != nil)
+        hasSharers: sharers != nil, isForced: storedOptions.forcesAddressReuse)
     }
     binding?.isKept = local.port != 0
     handedOver = nil
@@ -44,13 +44,19 @@ extension TCPSocket {
     case .listener: throw .network(.alreadyConnected)
     case .unconnected:
       let connection = try networked { () throws(NetworkError) in
-        try stack.tcp.connect(to: remote, binding: binding, source: wantedAddress, parameters: parameters)
+        try stack.tcp.connect(
+          to: remote, binding: binding, source: wantedAddress, parameters: parameters,
+          initialSequence: repair.start.sendNext == 0 ? nil : SequenceNumber(repair.start.sendNext),
+          resumption: repair.isOn ? repair.start : nil)
       }
       handedOver = binding
       binding = nil
       leftError = nil
       role = .connection(connection)
       observe(connection)
+      holdSending()
+      // Nobody shall guess the number of the next attempt.
+      if !repair.isOn { repair.start.sendNext = 0 }
       isConnectPending = true
       if isNonBlocking && connection.state != .established { throw .connectionStarted }
     case .connection(let connection):
@@ -104,8 +110,13 @@ extension TCPSocket {
     switch role {
     case .unconnected: return
     case .connection(let connection):
-      leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
-      connection.abort()
+      if repair.isOn, connection.state != .closed {
+        leftError = .connectionAborted
+        connection.vanish()
+      } else {
+        leftError = Self.isOver(connection) ? connection.takeError() : .connectionReset
+        connection.abort()
+      }
       leave(connection)
     case .listener(let listener): stopListening(listener)
     }
@@ -130,7 +141,9 @@ extension TCPSocket {
       if binding == nil { try takePort(Endpoint(wantedAddress, 0)) }
       guard let binding else { return }
       let listener = try networked { () throws(NetworkError) in
-        try stack.tcp.listen(on: binding, backlog: backlog, parameters: parameters, sharers: sharers)
+        try stack.tcp.listen(
+          on: binding, backlog: backlog, parameters: parameters, sharers: sharers,
+          isForced: storedOptions.forcesAddressReuse)
       }
       sharers = nil
       handedOver = binding

@@ -12,6 +12,7 @@ extension TCPSocket {
       return .integer(min(connection.info.pathMTU, 65_535))
     case .noDelay: return .integer(parameters.noDelay ? 1 : 0)
     case .cork: return .integer(parameters.isCorked ? 1 : 0)
+    case .maximumSegment where repair.isOn: return .integer(repairSegment)
     case .maximumSegment: return .integer(connection?.info.sendMSS ?? parameters.maximumSegment ?? 536)
     case .keepAliveIdle: return .integer(Int(parameters.keepAliveIdle.seconds))
     case .keepAliveInterval: return .integer(Int(parameters.keepAliveInterval.seconds))

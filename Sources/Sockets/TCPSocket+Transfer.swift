@@ -25,6 +25,7 @@ extension TCPSocket {
           throw .network(connection.takeError() ?? .brokenPipe)
         }
       } else {
+        if repair.isOn, let count = try sendInRepair(bytes, connection) { return count }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
         if flags.contains(.outOfBand) {
           sent += connection.sendUrgent(rest)
@@ -51,6 +52,7 @@ extension TCPSocket {
     into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
   ) async throws(SocketError) -> ReceiveResult {
     if flags.contains(.outOfBand) { return try receiveUrgent(into: buffer, flags) }
+    if repair.isOn, let result = try receiveInRepair(into: buffer, flags) { return result }
     let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
     let wanted =

@@ -43,11 +43,7 @@ public final class TCPSocket: Socket {
   var acknowledgesQuickly = true
   /// TCP_NOTSENT_LOWAT as it was set last.
   var notSentLowWater = 0
-  /// TCP_REPAIR, the queue that TCP_QUEUE_SEQ means, and the numbers that were set for a socket without a connection.
-  public var repairs = false
-  public var repairQueue: Int32 = 0
-  public var repairedSend: UInt32 = 0
-  public var repairedReceive: UInt32 = 0
+  var repair = StreamRepair()
   /// TCP_FASTOPEN_KEY, which nothing is encrypted with.
   public var fastOpenKey: [UInt8] = []
   /// shutdown(SHUT_RD): what has arrived, and what still arrives, can be read, but no read waits.
@@ -75,6 +71,8 @@ public final class TCPSocket: Socket {
     storedOptions.signatureKeys = parameters.signatureKeys
     role = .connection(connection)
     observe(connection)
+    repair = listener.repair
+    holdSending()
   }
 
   deinit {

@@ -167,11 +167,11 @@ struct PortTable {
   }
 
   /// Marks the binding as listening; false if somebody has the port by now who does not share it with a listener.
-  mutating func listen(_ binding: TCPBinding, joinsNobody: Bool) -> Bool {
+  mutating func listen(_ binding: TCPBinding, joinsNobody: Bool, isForced: Bool) -> Bool {
     var wanted = binding.use
     wanted.isListening = true
     wanted.joinsNobody = joinsNobody
-    guard isFree(wanted, binding.local.port, besides: binding) else { return false }
+    guard isForced || isFree(wanted, binding.local.port, besides: binding) else { return false }
     buckets[binding.local.port]?.note(wanted)
     binding.listenerBegan()
     return true

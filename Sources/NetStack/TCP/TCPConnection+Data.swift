@@ -78,7 +78,7 @@ extension TCPConnection {
   }
 
   /// The ring holds everything from the first unread byte to `end`.
-  @inline(__always) private func makeRoom(upTo end: SequenceNumber) {
+  @inline(__always) func makeRoom(upTo end: SequenceNumber) {
     if end - readNext > receiveRing.capacity { growReceiveRing(upTo: end) }
   }
 

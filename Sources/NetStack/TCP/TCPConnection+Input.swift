@@ -102,13 +102,19 @@ extension TCPConnection {
     recentTimestampAt = now
   }
 
+  /// After so long without a segment TS.Recent means nothing any more (RFC 7323 5.5).
+  static var timestampAge: TimeSpan { .seconds(24 * 86_400) }
+
   /// PAWS (RFC 7323 5): an old duplicate is answered and dropped; a reset is not subject to it.
   private func isTimely(_ segment: ArrivedSegment, _ now: Instant) -> Bool {
     guard usesTimestamps, segment.hasTimestamps, !segment.flags.contains(.rst),
-      Int32(bitPattern: segment.timestampValue &- recentTimestamp) < 0,
-      // After 24 days without a segment TS.Recent means nothing any more (RFC 7323 5.5).
-      now - recentTimestampAt < .seconds(24 * 86_400)
+      Int32(bitPattern: segment.timestampValue &- recentTimestamp) < 0
     else { return true }
+    if now - recentTimestampAt >= Self.timestampAge {
+      // The one that follows it may lie anywhere.
+      if segment.sequence <= lastAckSent { recentTimestamp = segment.timestampValue }
+      return true
+    }
     layer.counted.pawsEstablished &+= 1
     sendDuplicateAck(segment, at: now)
     return false

@@ -4,7 +4,7 @@ import Packets
 // Opening: SYN, SYN-ACK and what they negotiate (RFC 9293 3.5, 3.10.7.3; RFC 7323 2; RFC 2018 2).
 extension TCPConnection {
   /// What we announce, before the first SYN.
-  private func prepareOpening(at now: Instant) {
+  func prepareOpening(at now: Instant) {
     announcedSegment = max(48, min(path.mtu - 40, chosen.maximumSegment ?? .max, 65_495))
     if layer.configuration.usesWindowScaling {
       let largest = chosen.receiveBuffer ?? chosen.maximumReceiveBuffer
@@ -150,7 +150,7 @@ extension TCPConnection {
     layer.markDirty(self)
   }
 
-  private func established(_ now: Instant) {
+  func established(_ now: Instant) {
     if records.count > 0, records[0].marks.contains(.ambiguous) {
       // RFC 5681 3.1: a lost SYN is congestion; RFC 6298 5.7.
       congestion.size = segmentPayload

@@ -2,14 +2,30 @@ import EventLoop
 import Link
 import Packets
 
+/// Why ``TCPConnection/output(at:)`` sends nothing.
+struct OutputHold: OptionSet, BitwiseCopyable {
+  let rawValue: UInt8
+  /// The device has no buffer.
+  static let buffer = OutputHold(rawValue: 1)
+  /// What is handed over counts as sent already (TCP_REPAIR).
+  static let repair = OutputHold(rawValue: 2)
+}
+
 // What may leave now: retransmissions first, then new data, then the FIN (RFC 9293 3.8.6, 3.7.4; RFC 5681; RFC 6675 5).
 extension TCPConnection {
+  /// Listed by the layer as waiting for a transmit buffer.
+  var isWaitingForBuffer: Bool {
+    get { outputHold.contains(.buffer) }
+    set { if newValue { outputHold.insert(.buffer) } else { outputHold.remove(.buffer) } }
+  }
+
   /// True if the FIN is out.
   @inline(__always) var hasSentFin: Bool { isSendClosed && sendNext > writeEnd }
 
   /// Sends everything that windows and rules allow, and leaves the timers right.
   func output(at now: Instant) {
-    guard !isWaitingForBuffer, current.isSynchronized, current != .timeWait else { return }
+    guard outputHold.isEmpty else { return outputHeld(at: now) }
+    guard current.isSynchronized, current != .timeWait else { return }
     guard refreshPath() else {
       armRetransmitIfNeeded(at: now)
       return

@@ -148,8 +148,8 @@ extension TCPConnection {
     TCPInformation(
       state: current, recovery: phase == .open ? (records.sackedLength > 0 ? 1 : 0) : phase == .recovery ? 3 : 4,
       retransmitTimeouts: backoff, probes: probesSent, usesTimestamps: usesTimestamps,
-      usesSelectiveAcknowledgement: usesSelectiveAcknowledgement, sendScale: sendScale, receiveScale: receiveScale,
-      retransmitTimeout: estimator.timeout(backedOff: backoff), ackDelay: ackDelay,
+      usesSelectiveAcknowledgement: usesSelectiveAcknowledgement, usesWindowScale: hasPeerScale, sendScale: sendScale,
+      receiveScale: receiveScale, retransmitTimeout: estimator.timeout(backedOff: backoff), ackDelay: ackDelay,
       sendMSS: segmentPayload + (signingKey == nil ? 0 : TCPSignatureKey.optionLength),
       receiveMSS: peerSegment, outstandingBytes: current == .closed ? 0 : outstanding,
       outstandingSegments: records.count, sackedBytes: records.sackedLength, lostBytes: records.lostLength,
@@ -176,6 +176,7 @@ public struct TCPInformation: Sendable, Equatable {
   public var probes: Int
   public var usesTimestamps: Bool
   public var usesSelectiveAcknowledgement: Bool
+  public var usesWindowScale: Bool
   public var sendScale: Int
   public var receiveScale: Int
   /// tcpi_rto, tcpi_ato

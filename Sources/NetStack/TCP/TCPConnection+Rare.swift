@@ -40,17 +40,7 @@ extension TCPConnection {
   }
 }
 
-// What can be looked at, and left without a word (TCP_REPAIR).
 extension TCPConnection {
-  /// Ends the connection on this side only: the peer hears nothing.
-  public func vanish() {
-    isOrphan = true
-    end(with: nil, layer.loop.now)
-  }
-
-  /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ).
-  public var nextNumbers: (send: UInt32, receive: UInt32) { (writeEnd.rawValue, receiveNext.rawValue) }
-
   /// The headers of the peer's SYN (TCP_SAVED_SYN), if wanted with that of its frame: which came from whoever the answers go
   /// to, whose address the SYN's handling has learnt.
   public var savedHeaders: [UInt8]? {
@@ -59,39 +49,40 @@ extension TCPConnection {
 
   /// When bytes came last.
   public var lastDataArrival: Instant { lastDataReceivedAt }
-
-  /// What the timestamps option would say now (TCP_TIMESTAMP).
-  public var currentTimestamp: UInt32 { timestamp(at: layer.loop.now) }
-
-  /// `struct tcp_repair_window`: SND.WL1, SND.WND, the largest SND.WND, RCV.WND, and where that was measured from.
-  public var repairWindow: [UInt32] {
-    [
-      windowUpdateSequence.rawValue, UInt32(sendWindow), UInt32(largestSendWindow),
-      UInt32(max(0, receiveEdge - receiveNext)), receiveNext.rawValue,
-    ]
-  }
 }
 
 extension TCPLayer {
-  /// False for a segment that a connection or listener with these parameters does not take: IP_MINTTL (RFC 5082; Linux
-  /// `tcp_v4_rcv`), then the filter.
+  /// How much of a segment a connection or listener with these parameters takes: IP_MINTTL (RFC 5082; Linux
+  /// `tcp_v4_rcv`), then the filter. Zero: it is dropped.
   @inline(never)
-  func admits(
+  func admitted(
     _ datagram: RawSpan, _ headerLength: Int, _ parameters: TCPParameters, _ interface: NetworkInterface
-  ) -> Bool {
+  ) -> Int {
     guard datagram.octet(IPv4Field.timeToLive) >= parameters.minimumTTL else {
       counted.minimumTTLDrops &+= 1
-      return false
+      return 0
     }
-    if let policies = parameters.policies,
-      !policies.admits(datagram, headerLength, interface: interface.index)
-    {
-      return false
+    if let policies = parameters.policies, !policies.admits(datagram, headerLength, interface: interface.index) {
+      return 0
     }
-    if let keys = parameters.signatureKeys, !isSignedRight(datagram, headerLength, keys) { return false }
-    if let filter = parameters.filter {
-      return filter.run(datagram.clamped(headerLength), datagram: datagram, interface: interface.index) > 0
-    }
-    return true
+    if let keys = parameters.signatureKeys, !isSignedRight(datagram, headerLength, keys) { return 0 }
+    let segment = datagram.clamped(headerLength)
+    guard let filter = parameters.filter else { return segment.byteCount }
+    return min(filter.run(segment, datagram: datagram, interface: interface.index), segment.byteCount)
+  }
+
+  /// A segment for a connection that does not take every one. A filter may cut the payload, never the header; flags stay,
+  /// so that a FIN follows what is left (Linux `sk_filter_trim_cap`).
+  @inline(never)
+  func receivedSelectively(
+    _ connection: TCPConnection, _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int,
+    _ interface: NetworkInterface, _ now: Instant
+  ) {
+    let count = admitted(datagram, headerLength, connection.chosen, interface)
+    guard count > 0 else { return }
+    var segment = segment
+    let length = max(count, segment.headerLength)
+    segment.payloadLength = length - segment.headerLength
+    connection.received(segment, datagram.extracting(headerLength..<(headerLength + length)), at: now)
   }
 }

@@ -36,7 +36,7 @@ public final class TCPConnection {
   var chosen: TCPParameters
   /// The headers of the peer's SYN, from the IPv4 header on (TCP_SAVE_SYN), until somebody takes them.
   public var savedSyn: [UInt8]?
-  /// Not every segment with the right four-tuple is taken: see ``admits(_:_:)`` and ``accepts(_:)``.
+  /// Not every segment with the right four-tuple is taken: see ``TCPLayer/admitted(_:_:_:_:)`` and ``accepts(_:)``.
   var isSelective: Bool
   var failure: NetworkError?
   /// An ICMP error that did not end the connection: the reason, should it time out (Linux `sk_err_soft`).
@@ -50,9 +50,9 @@ public final class TCPConnection {
   /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our own
   /// direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
   public var refusesData = false
-  /// Listed by the layer for the end of the receive batch; listed as waiting for a transmit buffer.
+  /// Listed by the layer for the end of the receive batch.
   var isDirty = false
-  var isWaitingForBuffer = false
+  var outputHold: OutputHold = []
   /// True while the layer's table holds this connection.
   var isRegistered = false
 
@@ -168,7 +168,7 @@ public final class TCPConnection {
   /// TS.Recent, and when it was set.
   var recentTimestamp: UInt32 = 0
   var recentTimestampAt = Instant.zero
-  let timestampOffset: UInt32
+  var timestampOffset: UInt32
   /// The timestamp of our first SYN: older echoes are not ours.
   var firstTimestamp: UInt32 = 0
 

@@ -26,11 +26,13 @@ extension TCPLayer {
     if tap.isOn { tapReceived(key, arrived, segment) }
     let now = loop.now
     if let recent, recent.key == key, recent.accepts(interface) {
-      if recent.isSelective, !admits(datagram, headerLength, recent.chosen, interface) { return }
+      if recent.isSelective { return receivedSelectively(recent, arrived, datagram, headerLength, interface, now) }
       recent.received(arrived, segment, at: now)
     } else if let connection = table[key], connection.accepts(interface) {
       recent = connection
-      if connection.isSelective, !admits(datagram, headerLength, connection.chosen, interface) { return }
+      if connection.isSelective {
+        return receivedSelectively(connection, arrived, datagram, headerLength, interface, now)
+      }
       connection.received(arrived, segment, at: now)
     } else {
       receivedByNoConnection(arrived, datagram, headerLength, key, interface, now)
@@ -66,7 +68,7 @@ extension TCPLayer {
       if !segment.flags.contains(.rst) { sendReset(toStranger: segment, datagram, headerLength, key) }
       return
     }
-    if listener.parameters.isSelective, !admits(datagram, headerLength, listener.parameters, device) { return }
+    if listener.parameters.isSelective, admitted(datagram, headerLength, listener.parameters, device) == 0 { return }
     receivedByListener(listener, segment, bytes, key, nil, now)
     if listener.parameters.savesSyn, let connection = table[key], connection.state == .synReceived {
       connection.savedSyn = datagram.clamped(0, headerLength + segment.headerLength).array

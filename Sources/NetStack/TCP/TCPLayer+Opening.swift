@@ -12,10 +12,11 @@ extension TCPLayer {
   ///   - interface: SO_BINDTODEVICE: the port is taken for the interface of this index only; 0: for all.
   ///   - rules: which addresses and ephemeral ports it may take.
   ///   - hasSharers: it has a program of its own to choose among those who share the port, and so joins nobody.
+  ///   - isForced: whoever has the port does not matter (Linux SK_FORCE_REUSE).
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/addressInUse``.
   public func bind(
     _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0,
-    rules: LocalAddressRules = .init(), hasSharers: Bool = false
+    rules: LocalAddressRules = .init(), hasSharers: Bool = false, isForced: Bool = false
   ) throws(NetworkError) -> TCPBinding {
     guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
     guard
@@ -31,7 +32,7 @@ extension TCPLayer {
       }
       guard let port else { throw .addressInUse }
       endpoint.port = port
-    } else if !ports.isFree(wanted, endpoint.port) {
+    } else if !isForced, !ports.isFree(wanted, endpoint.port) {
       throw .addressInUse
     }
     let binding = TCPBinding(layer: self, local: endpoint, reuse: reuse)
@@ -45,11 +46,14 @@ extension TCPLayer {
   /// - Parameters:
   ///   - binding: the local address and port; the connection takes it over. Nil: an ephemeral port.
   ///   - source: without a binding, the address to speak from. Nil: source address selection.
+  ///   - initialSequence: nil: as RFC 6528 has it.
+  ///   - resumption: what an established connection goes on from: no SYN is sent.
   /// - Throws: ``NetworkError/noRoute``, ``NetworkError/addressNotAvailable`` (if that
   ///   four-tuple exists, or no ephemeral port is left), ``NetworkError/networkUnreachable`` (a broadcast or multicast
   ///   address).
   public func connect(
-    to remote: Endpoint, binding: TCPBinding? = nil, source: IPAddress? = nil, parameters: TCPParameters? = nil
+    to remote: Endpoint, binding: TCPBinding? = nil, source: IPAddress? = nil, parameters: TCPParameters? = nil,
+    initialSequence: SequenceNumber? = nil, resumption: TCPResumption? = nil
   ) throws(NetworkError) -> TCPConnection {
     var remote = remote
     let parameters = parameters ?? configuration.defaults
@@ -65,14 +69,14 @@ extension TCPLayer {
     let local = Endpoint(path.source, try localPort(binding, in: range, path.source, remote, now))
     let key = ConnectionKey(local: local, remote: remote)
     guard !contains(key) else { throw .addressNotAvailable }
-    var initialSequence: SequenceNumber?
+    var initialSequence = resumption.map { SequenceNumber($0.sendNext) - 1 } ?? initialSequence
     if let entry = timeWaits[key] {
       guard isReusable(entry, now) else { throw .addressNotAvailable }
       // Above everything that the old connection has sent (RFC 6191; Linux `tcp_twsk_unique`).
-      initialSequence = entry.sendNext + 65_537
+      if resumption == nil { initialSequence = entry.sendNext + 65_537 }
       forgetTimeWait(key)
     }
-    counted.activeOpens &+= 1
+    if resumption == nil { counted.activeOpens &+= 1 }
     let connection = make(key, path, parameters, initialSequence, now)
     if let binding {
       connection.binding = binding
@@ -81,7 +85,11 @@ extension TCPLayer {
       connection.isConnectBound = true
       connection.takePort()
     }
-    connection.open(at: now)
+    if let resumption {
+      connection.resume(resumption, at: now)
+    } else {
+      connection.open(at: now)
+    }
     return connection
   }
 
@@ -128,12 +136,13 @@ extension TCPLayer {
   /// - Parameters:
   ///   - backlog: connections that may wait to be accepted, less one; cut to ``TCPConfiguration/maximumBacklog``.
   ///   - sharers: made for a program that chooses among those who will share the port.
+  ///   - isForced: whoever else listens there does not matter (Linux SK_FORCE_REUSE).
   /// - Throws: ``NetworkError/addressInUse`` if another listener has the port.
   public func listen(
     on binding: TCPBinding, backlog: Int = 128, parameters: TCPParameters? = nil,
-    sharers: PortSharers<TCPListener>? = nil
+    sharers: PortSharers<TCPListener>? = nil, isForced: Bool = false
   ) throws(NetworkError) -> TCPListener {
-    guard ports.listen(binding, joinsNobody: sharers != nil) else { throw .addressInUse }
+    guard ports.listen(binding, joinsNobody: sharers != nil, isForced: isForced) else { throw .addressInUse }
     let listener = TCPListener(
       layer: self, binding: binding, backlog: min(max(backlog, 0), configuration.maximumBacklog),
       parameters: parameters ?? configuration.defaults)

@@ -131,6 +131,31 @@ struct FilterTests {
       await k.settle()
       await k.poll(s)
     },
+    Scenario("a stream whose segments are cut by its filter") { k in
+      // With a header of 32 octets: nothing, one octet, two, all.
+      for count: UInt32 in [1, 32, 33, 34, 100] {
+        let (a, b) = await k.pair()
+        await attach(k, b, [(0x06, 0, 0, count)])
+        await k.write(a, "abcdef")
+        await k.settle()
+        await k.receive(b, 9, dontWait)
+        await k.set(b, 1, OptionName.SO_DETACH_FILTER, 0)
+        await k.poll(b, events: 1, timeout: 2000)
+        await k.receive(b, 9, dontWait)
+        await k.close(a)
+        await k.settle()
+        await k.read(b, 9)
+      }
+      // The end follows what is left.
+      let (a, b) = await k.pair()
+      await attach(k, b, [(0x06, 0, 0, 33)])
+      await k.send(a, "xyz", MessageFlags.MSG_MORE)
+      await k.call(.shutdown, a, 1)
+      await k.settle()
+      await k.poll(b)
+      await k.read(b, 9)
+      await k.read(b, 9)
+    },
   ]
 
   @Test("filters", arguments: scenarios) func filter(_ scenario: Scenario) throws { try scenario.compare() }
