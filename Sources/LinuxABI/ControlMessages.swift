@@ -56,6 +56,9 @@ struct ControlMessages {
     if flagged(OptionName.SO_RCVPRIORITY) {
       append(OptionName.SOL_SOCKET, OptionName.SO_PRIORITY, SystemCalls.bytes(of: UInt32(0)))
     }
+    if datagram.segmentSize != 0, socket.options.joinsDatagrams != 0 {
+      append(Protocol.IPPROTO_UDP, OptionName.UDP_GRO, SystemCalls.bytes(of: Int32(datagram.segmentSize)))
+    }
     let address = SystemCalls.bytes(of: (datagram.destination.v4?.rawValue ?? 0).bigEndian)
     if wants(OptionName.IP_PKTINFO) {
       // struct in_pktinfo: interface, local address, address of the header.

@@ -98,7 +98,7 @@ extension KeptOption {
 
   private static let datagramLevel: [Entry] = [
     ([OptionName.UDP_NO_CHECK6_TX, OptionName.UDP_NO_CHECK6_RX], KeptOption(rule: .flag)),
-    ([OptionName.UDP_GRO], KeptOption(rule: .flag)),
+    ([OptionName.UDP_GRO], KeptOption(rule: .flag, field: \SocketOptions.joinsDatagrams)),
     ([OptionName.UDP_SEGMENT], KeptOption(rule: .range(0...65_535), field: \SocketOptions.segmentSize)),
     // What IPsec and L2TP put into UDP is not unwrapped here.
     ([OptionName.UDP_ENCAP], KeptOption(rule: .choice([0, 2, 3], .ENOPROTOOPT))),

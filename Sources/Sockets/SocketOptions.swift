@@ -28,6 +28,8 @@ public struct SocketOptions: Sendable, Equatable {
   /// IP_RECVOPTS and IP_RETOPTS: the options of received headers are told, as they came and as an answer would have them.
   public var receivesOptions: Int32 = 0
   public var receivesReturnOptions: Int32 = 0
+  /// UDP_GRO: datagrams of one flow that come together are received as one.
+  public var joinsDatagrams: Int32 = 0
   /// IP_CHECKSUM: the sums of received datagrams are told.
   public var tellsSums: Int32 = 0
   /// IP_OPTIONS

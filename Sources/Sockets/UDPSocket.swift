@@ -14,6 +14,7 @@ public final class UDPSocket: DatagramSocket {
     udp.reusesAddress = options.reuseAddress
     udp.reusesPort = options.reusePort
     udp.segmentSize = Int(options.segmentSize)
+    udp.joinsDatagrams = options.joinsDatagrams != 0
     udp.keepsSums = options.tellsSums != 0
   }
 

@@ -194,6 +194,11 @@ public class DatagramEndpoint {
     return true
   }
 
+  /// Appends bytes to the datagram that came last (UDP_GRO).
+  func extendNewest(_ bytes: RawSpan, segmentSize: Int) -> Bool {
+    !isSelective && queue.extendNewest(bytes, segmentSize: segmentSize)
+  }
+
   func report(_ problem: NetworkError) {
     error = problem
     onReadiness?(.error)

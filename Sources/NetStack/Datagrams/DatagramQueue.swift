@@ -14,6 +14,8 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
   public var length: Int
   public var tos: UInt8
   public var ttl: UInt8
+  /// It is several datagrams, of so many octets each but for the last; 0: it is one (UDP_GRO).
+  public var segmentSize: UInt16 = 0
   /// Datagrams that had found the queue full when this one came, modulo 2^32 (SO_RXQ_OVFL).
   public var drops: UInt32 = 0
   /// Octets of options in the IPv4 header, where an endpoint keeps them.
@@ -39,6 +41,8 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
   /// Start of the oldest record, and behind the newest.
   private var head = 0
   private var tail = 0
+  /// Bytes that the newest record takes, up to ``tail``.
+  private var newestSize = 0
   /// Where the records of the upper part end, while newer ones are at the start.
   private var wrap: Int?
 
@@ -60,8 +64,29 @@ public struct ReceivedDatagram: Sendable, Equatable, BitwiseCopyable {
     window.copy(from: bytes, to: place + DatagramQueue.recordSize)
     if record.optionLength > 0 { window.copy(from: options, to: DatagramQueue.end(of: record, at: place)) }
     tail = place + needed
+    newestSize = needed
     bytesHeld += needed
     count += 1
+    return true
+  }
+
+  /// Appends bytes to the newest datagram, which has no options; false if there is no room, or it has been taken.
+  mutating func extendNewest(_ bytes: RawSpan, segmentSize: Int) -> Bool {
+    guard count > 0, bytesHeld < limit else { return false }
+    let more = (bytes.byteCount + 7) & ~7
+    let end = wrap == nil ? window.count : head
+    if end - tail < more { grow(by: more) }
+    let place = tail - newestSize
+    var record = window.load(place, as: ReceivedDatagram.self)
+    guard record.optionLength == 0 else { return false }
+    window.copy(from: bytes, to: place + DatagramQueue.recordSize + record.length)
+    record.length += bytes.byteCount
+    record.segmentSize = UInt16(truncatingIfNeeded: segmentSize)
+    window.store(record, place)
+    let added = DatagramQueue.size(of: record) - newestSize
+    newestSize += added
+    tail += added
+    bytesHeld += added
     return true
   }
 

@@ -261,6 +261,7 @@ extension NetworkInterface: NetworkDeviceClient {
 
   public func receiveBatchEnded() {
     tcp.receiveBatchEnded()
+    stack.udp.receiveBatchEnded()
     ringDoorbell()
   }
 

@@ -12,6 +12,10 @@ public final class UDPEndpoint: DatagramEndpoint {
   public var reusesPort = false
   /// UDP_SEGMENT: bytes of payload of each datagram that a message is cut into; 0: it is one.
   public var segmentSize = 0
+  /// UDP_GRO: datagrams of one flow that come together are received as one.
+  public var joinsDatagrams = false
+  /// What the next one may be joined to.
+  var joint: UDPJoint?
   /// IP_CHECKSUM: the sum of what is received and had to be checked here is kept.
   public var keepsSums = false
 
@@ -108,6 +112,13 @@ public final class UDPEndpoint: DatagramEndpoint {
     let header = path.networkHeaderLength + UDPField.headerLength
     guard min(payload.byteCount, size) + header <= path.mtu else { throw .messageTooLong }
     guard payload.byteCount <= size * Self.segmentLimit else { throw .invalidArgument }
+    if path.interface.isLoopback, payload.byteCount > size {
+      try sendOne(payload, target, on: path, control)
+      stack.udp.sent(
+        UDPTrain(
+          source: Endpoint(path.source, local.port), port: target.port, length: payload.byteCount, size: size))
+      return
+    }
     var offset = 0
     repeat {
       let count = min(size, payload.byteCount - offset)

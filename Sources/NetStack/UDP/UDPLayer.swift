@@ -21,6 +21,10 @@ public final class UDPLayer {
   unowned let stack: NetworkStack
   private var ports: [UInt16: [UDPEndpoint]] = [:]
   private var counts = UDPCounters()
+  /// Messages under way over the loopback interface that are cut up when they arrive.
+  var trains: [UDPTrain] = []
+  /// Counts the receive batches.
+  private(set) var batch: UInt64 = 0
 
   init(stack: NetworkStack) { self.stack = stack }
 
@@ -90,6 +94,8 @@ public final class UDPLayer {
 
   // MARK: In
 
+  func receiveBatchEnded() { batch &+= 1 }
+
   func received(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) {
     let payload = arrival.payload
     guard let header = UDPHeader(payload) else {
@@ -110,6 +116,7 @@ public final class UDPLayer {
       source: Endpoint(arrival.source, header.sourcePort), destination: IPAddress(arrival.destination),
       interfaceIndex: interface.index, length: header.length - UDPField.headerLength, tos: arrival.tos,
       ttl: arrival.ttl, largestFragment: UInt16(truncatingIfNeeded: arrival.largestFragment), time: stack.loop.now)
+    let pieces = trains.isEmpty || !interface.isLoopback ? 0 : takeTrain(record, port: header.destinationPort)
     if arrival.isGroup {
       // Everybody who matches gets a copy (Linux's `__udp4_lib_mcast_deliver`).
       var taken = false
@@ -118,7 +125,7 @@ public final class UDPLayer {
         && endpoint.accepts(group: arrival.destination, from: arrival.source, on: interface)
       {
         taken = true
-        deliver(record, arrival.payload.clamped(0, header.length), arrival, to: endpoint)
+        deliver(record, inPiecesOf: pieces, arrival.payload.clamped(0, header.length), arrival, to: endpoint)
       }
       if !taken { counts.noPorts &+= 1 }
       return
@@ -136,7 +143,7 @@ public final class UDPLayer {
     {
       endpoint = chosen
     }
-    deliver(record, packet, arrival, to: endpoint)
+    deliver(record, inPiecesOf: pieces, packet, arrival, to: endpoint)
   }
 
   private func endpoint(for record: ReceivedDatagram, port: UInt16, _ interface: NetworkInterface) -> UDPEndpoint? {
@@ -182,11 +189,13 @@ public final class UDPLayer {
     return record
   }
 
-  private func deliver(
+  func deliver(
     _ record: ReceivedDatagram, _ packet: RawSpan, _ arrival: borrowing IPv4Arrival, to endpoint: UDPEndpoint
   ) {
     let record = endpoint.keepsSums ? summed(record, packet, arrival) : record
-    if endpoint.deliver(record, packet, headerLength: UDPField.headerLength, of: arrival.datagram) {
+    if endpoint.joinsDatagrams, record.segmentSize == 0, join(record, packet, arrival, to: endpoint) {
+      counts.inDatagrams &+= 1
+    } else if endpoint.deliver(record, packet, headerLength: UDPField.headerLength, of: arrival.datagram) {
       counts.inDatagrams &+= 1
     } else {
       counts.rcvbufErrors &+= 1
