@@ -48,8 +48,7 @@ struct SendControl {
     case OptionName.SO_TIMESTAMPING, OptionName.SO_TIMESTAMPING_NEW:
       let flags = UInt32(bitPattern: try Self.word(data))
       guard flags & ~TimestampingFlags.perMessage == 0 else { throw .EINVAL }
-      datagram.transmitStamps =
-        (flags & TimestampingFlags.TX_SCHED != 0 ? [1] : []) + (flags & TimestampingFlags.TX_SOFTWARE != 0 ? [0] : [])
+      datagram.transmitStamps = SocketOptions.stamps(flags)
     case OptionName.SO_TXTIME: guard socket.options.sendsAtTimes, data.count == 8 else { throw .EINVAL }
     case Self.rights, Self.credentials: break
     default: throw .EINVAL

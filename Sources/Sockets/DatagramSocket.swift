@@ -239,8 +239,10 @@ public class DatagramSocket: Socket {
       zeroCopyCalls &+= 1
       waiters.wake(.error)
     }
-    guard let stamps = control?.transmitStamps ?? storedOptions.transmitStamps, !stamps.isEmpty else { return }
-    for stamp in stamps {
+    // Nobody acknowledges a datagram.
+    guard let stamps = control?.transmitStamps ?? storedOptions.transmitStamps, stamps.contains(where: { $0 != 2 })
+    else { return }
+    for stamp in stamps where stamp != 2 {
       var entry = QueuedError(.transmitTime, at: stack.loop.now)
       entry.info = stamp
       if storedOptions.countsStamps { entry.data = stampedDatagrams }

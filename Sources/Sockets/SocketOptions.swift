@@ -88,9 +88,12 @@ public struct SocketOptions: Sendable, Equatable {
     return rules
   }
 
-  /// SOF_TIMESTAMPING_TX_SCHED and TX_SOFTWARE as SCM_TSTAMP_SCHED and SCM_TSTAMP_SND; nil: none.
-  var transmitStamps: [UInt32]? {
-    timestamping & 0x102 == 0 ? nil : (timestamping & 0x100 != 0 ? [1] : []) + (timestamping & 2 != 0 ? [0] : [])
+  /// SOF_TIMESTAMPING_TX_SCHED, TX_SOFTWARE and TX_ACK as SCM_TSTAMP_SCHED, SCM_TSTAMP_SND and SCM_TSTAMP_ACK; nil: none.
+  var transmitStamps: [UInt32]? { timestamping & 0x302 == 0 ? nil : Self.stamps(timestamping) }
+
+  /// The SCM_TSTAMP_* of SOF_TIMESTAMPING_TX_*.
+  public static func stamps(_ flags: UInt32) -> [UInt32] {
+    (flags & 0x100 != 0 ? [1] : []) + (flags & 2 != 0 ? [0] : []) + (flags & 0x200 != 0 ? [2] : [])
   }
   /// SOF_TIMESTAMPING_OPT_ID
   var countsStamps: Bool { timestamping & 0x80 != 0 }

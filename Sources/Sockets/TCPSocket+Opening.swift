@@ -168,7 +168,7 @@ extension TCPSocket {
   }
 
   public func takeError() -> SocketError? {
-    let error = leftError ?? connection?.takeError()
+    let error = leftError ?? connection?.takeError() ?? connection?.takeSoftError()
     leftError = nil
     return error.map { .network($0) }
   }

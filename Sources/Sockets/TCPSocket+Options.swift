@@ -51,6 +51,8 @@ extension TCPSocket {
       return
     case (.receiveErrors, .integer(let number)):
       unusedOptions.receivesErrors = number != 0
+      connection?.hearsErrors = number != 0
+      if number == 0 { errors.removeAll() }
       return
     case (.multicastLoop, .integer(let number)):
       unusedOptions.loopsMulticast = number != 0
@@ -149,7 +151,7 @@ extension TCPParameters {
   }
 }
 
-/// What ip(7) lets a stream socket set and read back, though a stream has no use for it.
+/// What ip(7) lets a stream socket set and read back, though a stream has little use for it.
 struct UnusedOptions {
   /// IP_MTU_DISCOVER: the stack always discovers the MTU of a stream's path.
   var pathMTUDiscovery = 1

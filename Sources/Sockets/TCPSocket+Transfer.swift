@@ -9,6 +9,7 @@ extension TCPSocket {
   ) async throws(SocketError) -> Int {
     let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
+    let stampKinds = stampKinds(control)
     var sent = 0
     defer {
       if flags.contains(.zeroCopy), sent > 0, storedOptions.reportsZeroCopy != 0 { noteCopied() }
@@ -29,6 +30,9 @@ extension TCPSocket {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
         if flags.contains(.outOfBand) {
           sent += connection.sendUrgent(rest)
+        } else if let stampKinds {
+          connection.stamps = stamps
+          sent += connection.sendStamped(rest, stampKinds, more: flags.contains(.more), isFinal: !mayWait)
         } else {
           sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
         }

@@ -29,6 +29,7 @@ public final class TCPSocket: Socket {
   public let errors = ErrorQueue(limit: 212_992)
   /// Calls with MSG_ZEROCOPY so far.
   private var zeroCopyCalls: UInt32 = 0
+  lazy var stamps = StreamStamps(errors: errors)
   /// What getsockname(2) shows of a connection that is gone (Linux leaves `inet_sport` as it is).
   var staleLocal: Endpoint?
   /// The error of a connection that is gone.
@@ -71,6 +72,7 @@ public final class TCPSocket: Socket {
     storedOptions.signatureKeys = parameters.signatureKeys
     role = .connection(connection)
     observe(connection)
+    if storedOptions.timestamping != 0 { chooseStamps(storedOptions.timestamping, before: 0x80) }
     repair = listener.repair
     holdSending()
   }
@@ -88,6 +90,8 @@ public final class TCPSocket: Socket {
 
   func observe(_ connection: TCPConnection) {
     connection.onReadiness = { [unowned self] change in report(change) }
+    connection.errorQueue = errors
+    connection.hearsErrors = unusedOptions.receivesErrors
   }
 
   func report(_ change: Readiness) {
@@ -123,6 +127,9 @@ public final class TCPSocket: Socket {
       parameters.savesSyn = newValue.savesSyn != 0
       parameters.savesFrameHeader = newValue.savesSyn == 2
       parameters.chooseTimes(newValue)
+      if newValue.timestamping != storedOptions.timestamping {
+        chooseStamps(newValue.timestamping, before: storedOptions.timestamping)
+      }
       for held in [binding, handedOver] {
         held?.share(address: newValue.reuseAddress, port: newValue.reusePort, interface: newValue.interfaceIndex)
       }
@@ -189,7 +196,16 @@ public final class TCPSocket: Socket {
     }
   }
 
-  public func takeQueuedError() -> QueuedError? { errors.removeFirst() }
+  /// With an ICMP error the pending one is told; the next one's is pending then (Linux `sock_dequeue_err_skb`).
+  public func takeQueuedError() -> QueuedError? {
+    let entry = errors.removeFirst()
+    if entry?.origin == .icmp {
+      leftError = nil
+      _ = connection?.takeError()
+    }
+    if entry != nil, let next = errors.first, next.origin == .icmp { leftError = next.error }
+    return entry
+  }
 
   /// MSG_ZEROCOPY: the bytes have been copied, so the program may reuse them at once.
   func noteCopied() {

@@ -1,20 +1,26 @@
 import EventLoop
 import Packets
 
+extension QueuedError {
+  /// An ICMP error about what was sent to `destination`, of which `payload` is known (Linux `ip_icmp_error`).
+  init(_ problem: ICMPProblem, to destination: Endpoint, _ payload: RawSpan, at time: Instant) {
+    self.init(.icmp, at: time)
+    error = problem.error
+    (type, code, info) = (problem.type, problem.code, problem.info)
+    self.destination = destination
+    offender = problem.offender ?? .any
+    self.payload = payload.array
+    interfaceIndex = problem.interfaceIndex
+  }
+}
+
 // What is heard of datagrams that were sent (IP_RECVERR).
 extension DatagramEndpoint {
   /// An ICMP error about a datagram to `destination`, of which `payload` is known; `isFatal`: to be reported even to those
   /// who did not ask for all errors.
   func report(_ problem: ICMPProblem, to destination: Endpoint, _ payload: RawSpan) {
     if receivesErrors {
-      var entry = QueuedError(.icmp, at: stack.loop.now)
-      entry.error = problem.error
-      (entry.type, entry.code, entry.info) = (problem.type, problem.code, problem.info)
-      entry.destination = destination
-      entry.offender = problem.offender ?? .any
-      entry.payload = payload.array
-      entry.interfaceIndex = problem.interfaceIndex
-      errors.append(entry)
+      errors.append(QueuedError(problem, to: destination, payload, at: stack.loop.now))
     } else if !problem.isFatal || remote == nil {
       return
     }

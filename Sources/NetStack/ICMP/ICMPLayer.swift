@@ -284,8 +284,7 @@ public final class ICMPLayer {
     switch header.protocol {
     case .tcp:
       stack.tcp.pathError(
-        problem.error, local: Endpoint(header.source, first), remote: Endpoint(header.destination, second),
-        sequence: SequenceNumber(payload.loadBigEndian(4, as: UInt32.self)))
+        problem, local: Endpoint(header.source, first), remote: Endpoint(header.destination, second), payload)
     case .udp:
       stack.udp.pathError(
         problem, local: Endpoint(header.source, first), remote: Endpoint(header.destination, second),

@@ -128,6 +128,13 @@ extension TCPConnection {
     return failure
   }
 
+  /// The error that would be told should the connection time out, which is thereby forgotten (SO_ERROR, if there is no
+  /// other; Linux `sk_err_soft`).
+  public func takeSoftError() -> NetworkError? {
+    defer { softError = nil }
+    return softError
+  }
+
   /// The pending error, which stays.
   public var pendingError: NetworkError? { failure }
 

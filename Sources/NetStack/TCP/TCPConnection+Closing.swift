@@ -112,6 +112,7 @@ extension TCPConnection {
 
   /// Our FIN has been acknowledged (RFC 9293 3.10.7.4, fifth).
   func finAcknowledged(_ now: Instant) {
+    if outputHold.contains(.stamps) { stampAcknowledged(at: now) }
     // Who lingers waits for this.
     became(.writable)
     switch current {
@@ -165,14 +166,19 @@ extension TCPConnection {
 
   /// An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5927; Linux `tcp_v4_err`): it ends an
   /// attempt to connect, and is only remembered by a connection that exists.
-  func pathFailed(_ error: NetworkError, at now: Instant) {
+  func pathFailed(_ problem: ICMPProblem, _ quote: RawSpan, at now: Instant) {
+    let error = problem.error
     if case .packetTooBig = error { return pathNarrowed(at: now) }
     switch current {
     case .synSent, .synReceived:
       layer.counted.attemptFails &+= 1
+      errorQueue?.append(QueuedError(problem, to: remote, quote, at: now))
       end(with: error, now)
     default:
-      softError = error
+      guard hearsErrors else { return softError = error }
+      failure = error
+      became(.error)
+      layer.markDirty(self)
     }
   }
 }

@@ -2,13 +2,15 @@ import EventLoop
 import Link
 import Packets
 
-/// Why ``TCPConnection/output(at:)`` sends nothing.
+/// Why ``TCPConnection/output(at:)`` does not simply send.
 struct OutputHold: OptionSet, BitwiseCopyable {
   let rawValue: UInt8
   /// The device has no buffer.
   static let buffer = OutputHold(rawValue: 1)
   /// What is handed over counts as sent already (TCP_REPAIR).
   static let repair = OutputHold(rawValue: 2)
+  /// It is looked at what has left and what is acknowledged (``StreamStamps``).
+  static let stamps = OutputHold(rawValue: 4)
 }
 
 // What may leave now: retransmissions first, then new data, then the FIN (RFC 9293 3.8.6, 3.7.4; RFC 5681; RFC 6675 5).

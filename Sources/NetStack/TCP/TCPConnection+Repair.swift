@@ -55,6 +55,9 @@ extension TCPConnection {
     }
   }
 
+  /// The first byte that the peer has not acknowledged.
+  public var firstUnacknowledged: UInt32 { sendUnacknowledged.rawValue }
+
   /// What the timestamps option would say now (TCP_TIMESTAMP).
   public var currentTimestamp: UInt32 {
     get { timestamp(at: layer.loop.now) }
@@ -84,8 +87,8 @@ extension TCPConnection {
   /// The largest segment that the peer takes, without options (Linux `mss_clamp`).
   public var peerMaximumSegment: Int { sendMaximumSegment }
 
-  /// Bytes have left, not counting those that only count as sent.
-  public var hasSentBytes: Bool { statistics.bytesSent > 0 }
+  /// Bytes have left, not counting those that only count as sent (Linux `bytes_sent`).
+  public var hasSentBytes: Bool { statistics.bytesSent + statistics.bytesRetransmitted > 0 }
 
   /// Copies what the peer has not acknowledged, sent or not, into `buffer`; returns how much there is, which may be more
   /// (Linux `tcp_peek_sndq`).
@@ -157,6 +160,7 @@ extension TCPConnection {
 
   /// What ``output(at:)`` does while it is held.
   @inline(never) func outputHeld(at now: Instant) {
+    if outputHold.contains(.stamps) { return outputStamped(at: now) }
     guard outputHold == .repair, current.isSynchronized, current != .timeWait else { return }
     if records.hasUnsentLoss, !resendLost(at: now, atLeastOne: false) { return }
     let wasIdle = outstanding == 0

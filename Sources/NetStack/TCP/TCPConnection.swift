@@ -41,6 +41,11 @@ public final class TCPConnection {
   var failure: NetworkError?
   /// An ICMP error that did not end the connection: the reason, should it time out (Linux `sk_err_soft`).
   var softError: NetworkError?
+  /// Where an ICMP error that ends an attempt is told in full; and whether one counts once the connection stands
+  /// (IP_RECVERR).
+  public var errorQueue: ErrorQueue?
+  public var hearsErrors = false
+  public var stamps: StreamStamps?
   /// The application has called ``close()``: nobody reads or writes any more.
   var isOrphan = false
   /// TCP_DEFER_ACCEPT: the peer has completed the handshake, and the application hears of it with the first data.
@@ -272,29 +277,5 @@ public final class TCPConnection {
     pendingReadiness = []
     guard !isOrphan, let onReadiness else { return }
     onReadiness(what)
-  }
-
-  // MARK: Derived
-
-  /// Sequence numbers sent and not acknowledged.
-  @inline(__always) var outstanding: Int { sendNext - sendUnacknowledged }
-
-  /// Bytes queued and not acknowledged.
-  @inline(__always) var queuedBytes: Int {
-    current.isSynchronized ? max(0, writeEnd - sendUnacknowledged) : 0
-  }
-
-  /// What is taken to be in the network (pipe, RFC 6675 2), bytes.
-  @inline(__always) var pipe: Int {
-    var pipe = outstanding &- records.sackedLength &- records.lostLength &+ records.resentLength
-    if !usesSelectiveAcknowledgement, duplicateAcknowledgements > 0 {
-      pipe &-= min(duplicateAcknowledgements &* segmentPayload, max(0, pipe &- segmentPayload))
-    }
-    return pipe
-  }
-
-  /// The clock of the timestamps option: milliseconds, with this connection's offset.
-  @inline(__always) func timestamp(at now: Instant) -> UInt32 {
-    UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ timestampOffset
   }
 }

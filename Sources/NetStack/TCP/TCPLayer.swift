@@ -136,15 +136,16 @@ public final class TCPLayer {
 
   // MARK: Errors from below
 
-  /// An ICMP error quotes a segment that `local` sent to `remote`.
-  func pathError(_ error: NetworkError, local: Endpoint, remote: Endpoint, sequence: SequenceNumber) {
+  /// An ICMP error quotes a segment that `local` sent to `remote`, or at least eight octets of it.
+  func pathError(_ problem: ICMPProblem, local: Endpoint, remote: Endpoint, _ quote: RawSpan) {
     guard let connection = table[ConnectionKey(local: local, remote: remote)] else { return }
+    let sequence = SequenceNumber(quote.loadBigEndian(4))
     // Who quotes a sequence number that is not outstanding has not seen the segment (RFC 5927 4.1).
     guard sequence >= connection.sendUnacknowledged, sequence <= connection.sendNext else {
       counted.outOfWindowICMPs &+= 1
       return
     }
-    connection.pathFailed(error, at: loop.now)
+    connection.pathFailed(problem, quote, at: loop.now)
   }
 
   /// A link that comes back does not wait for the timers: what waits goes out now.

@@ -160,6 +160,10 @@ struct CheckpointTests {
       await k.read(b, 20)
       await k.settle()
       await k.ioctl(s, ControlRequest.SIOCOUTQ)
+      // Sent again is sent.
+      await k.set(s, 6, OptionName.TCP_REPAIR, 1)
+      await k.set(s, 6, OptionName.TCP_REPAIR_OPTIONS, 2, 1400)
+      await k.set(s, 6, OptionName.TCP_REPAIR, -1)
       await k.exchange(s, b)
     },
     Scenario("an idle connection goes on in another socket, without a probe") { k in
