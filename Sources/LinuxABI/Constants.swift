@@ -33,7 +33,9 @@ public enum Protocol {
 public enum MessageFlags {
   public static let MSG_OOB: Int32 = 0x1
   public static let MSG_PEEK: Int32 = 0x2
+  public static let MSG_DONTROUTE: Int32 = 0x4
   public static let MSG_CTRUNC: Int32 = 0x8
+  public static let MSG_PROBE: Int32 = 0x10
   public static let MSG_TRUNC: Int32 = 0x20
   public static let MSG_DONTWAIT: Int32 = 0x40
   public static let MSG_WAITALL: Int32 = 0x100
@@ -41,6 +43,9 @@ public enum MessageFlags {
   public static let MSG_NOSIGNAL: Int32 = 0x4000
   public static let MSG_MORE: Int32 = 0x8000
   public static let MSG_ZEROCOPY: Int32 = 0x400_0000
+  public static let MSG_FASTOPEN: Int32 = 0x2000_0000
+  /// The caller is a 32-bit program, which only the kernel itself may say.
+  public static let MSG_CMSG_COMPAT = Int32(bitPattern: 0x8000_0000)
 }
 
 public enum ShutdownHow {
@@ -74,6 +79,7 @@ public enum PollMask {
   public static let POLLNVAL: Int16 = 0x20
   public static let POLLRDNORM: Int16 = 0x40
   public static let POLLWRNORM: Int16 = 0x100
+  public static let POLLWRBAND: Int16 = 0x200
   public static let POLLRDHUP: Int16 = 0x2000
 }
 

@@ -134,6 +134,7 @@ extension SocketError {
     case .connectionStarted: .EINPROGRESS
     case .unknownOption: .ENOPROTOOPT
     case .unknownAlgorithm: .ENOENT
+    case .badMemory: .EFAULT
     }
   }
 }

@@ -39,6 +39,18 @@ extension TCPSocket {
 
   public func connect(to remote: Endpoint?) async throws(SocketError) {
     guard let remote else { return disconnect() }
+    try await connect(to: remote, isNonBlocking: isNonBlocking)
+  }
+
+  /// MSG_FASTOPEN. Nobody here has a cookie of a server, so the first segment carries no bytes: they follow when the
+  /// connection stands (RFC 7413 4.1).
+  func connectToSend(_ remote: Endpoint?, _ flags: TransferFlags) async throws(SocketError) {
+    guard remote != nil || !heedsConnectAddress else { throw .invalidArgument }
+    try await connect(
+      to: remote ?? Endpoint(.any, 0), isNonBlocking: isNonBlocking || flags.contains(.nonBlocking))
+  }
+
+  private func connect(to remote: Endpoint, isNonBlocking: Bool) async throws(SocketError) {
     switch role {
     case .listener: throw .network(.alreadyConnected)
     case .unconnected:

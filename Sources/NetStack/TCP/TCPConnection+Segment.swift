@@ -200,7 +200,8 @@ extension TCPConnection {
   func freshPath() throws(NetworkError) -> Path {
     try layer.stack.path(
       to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex,
-      isTransparent: chosen.rules.isTransparent, headerOptions: chosen.headerOptions)
+      isTransparent: chosen.rules.isTransparent, staysOnLink: chosen.rules.staysOnLink,
+      headerOptions: chosen.headerOptions)
   }
 
   func findPath() -> Bool {

@@ -97,7 +97,8 @@ extension TCPLayer {
     do {
       path = try stack.path(
         to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex,
-        isTransparent: listener.parameters.rules.isTransparent, headerOptions: listener.parameters.headerOptions)
+        isTransparent: listener.parameters.rules.isTransparent,
+        staysOnLink: listener.parameters.rules.staysOnLink, headerOptions: listener.parameters.headerOptions)
     } catch {
       counted.listenDrops &+= 1
       return
