@@ -169,7 +169,7 @@ extension SystemCalls {
     case .dup: return Int(try dup(a.int(0)))
     case .dup2: return Int(try await dup3(a.int(0), a.int(1), flags: 0, allowsSame: true))
     case .dup3: return Int(try await dup3(a.int(0), a.int(1), flags: a.int(2)))
-    case .fcntl: return try fcntl(a.int(0), a.int(1), a.long(2))
+    case .fcntl: return try fileControl(a)
     case .setsockopt: try setOption(a)
     case .getsockopt: try getOption(a)
     case .ioctl: return try deviceControl(a)
@@ -189,30 +189,6 @@ extension SystemCalls {
         try a.memory.store(entry.returned, at: address &+ UInt(i) &* 8 &+ 6)
       }
       return ready
-    }
-    return 0
-  }
-
-  private func deviceControl(_ a: Arguments) throws(Errno) -> Int {
-    let request = UInt(UInt32(truncatingIfNeeded: a.word(1)))
-    switch request {
-    case ControlRequest.FIONBIO:
-      _ = try ioctl(a.int(0), request, try a.memory.load(a.word(2), as: Int32.self))
-    case ControlRequest.SIOCGIFCONF:
-      // struct ifconf: int ifc_len; char *ifc_buf.
-      let room = try a.memory.load(a.word(2), as: Int32.self)
-      let target = try a.memory.load(a.word(2) &+ 8, as: UInt.self)
-      let all = interfaceList()
-      let size = Self.interfaceRequestSize
-      let part = target == 0 ? all[...] : all.prefix(max(0, Int(room)) / size * size)
-      if target != 0 { try a.memory.copy(part, to: target) }
-      try a.memory.store(Int32(part.count), at: a.word(2))
-    case ControlRequest.FIONREAD, ControlRequest.SIOCOUTQ, ControlRequest.SIOCATMARK:
-      try a.memory.store(try ioctl(a.int(0), request), at: a.word(2))
-    case 0x8900...0x89FF:
-      let bytes = Array(try a.memory.bytes(a.word(2), Self.interfaceRequestSize))
-      try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
-    default: _ = try ioctl(a.int(0), request)
     }
     return 0
   }

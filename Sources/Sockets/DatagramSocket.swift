@@ -12,6 +12,9 @@ public class DatagramSocket: Socket {
   let stack: NetworkStack
   let endpoint: DatagramEndpoint
   private var storedOptions: SocketOptions
+  /// When the datagram came that was received or shown last (SIOCGSTAMP); those that tell it themselves do not count
+  /// (Linux `sock_recv_timestamp`).
+  public private(set) var lastArrival: Instant?
 
   init(_ kind: SocketKind, on stack: NetworkStack, endpoint: DatagramEndpoint) {
     self.kind = kind
@@ -162,6 +165,7 @@ public class DatagramSocket: Socket {
       if let result {
         // It is lost with the bytes that could not be stored, as in Linux.
         guard result.storedCount <= memory.presentCount else { throw .badMemory }
+        if storedOptions.timestamp == 0, let datagram = result.datagram { lastArrival = datagram.time }
         return result
       }
       // Only who would wait is told of the end.

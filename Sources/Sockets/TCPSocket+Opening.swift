@@ -157,10 +157,12 @@ extension TCPSocket {
         throw isClosed ? .network(.closed) : .invalidArgument
       }
       if let connection = listener.accept() {
+        // One connection wakes one of those who wait: the next is for the next.
+        if listener.readiness.contains(.readable) { waiters.wake(.readable) }
         return TCPSocket(accepted: connection, by: self)
       }
       if isNonBlocking { throw .wouldBlock }
-      try await wait(for: .readable, until: deadline)
+      try await wait(for: .readable, until: deadline, isExclusive: true)
     }
   }
 

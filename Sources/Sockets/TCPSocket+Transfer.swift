@@ -118,7 +118,9 @@ extension TCPSocket {
   ) -> Bool {
     let isPeek = flags.contains(.peek)
     if flags.contains(.discard) {
-      if isPeek { received = connection.peekCount(memory.count) } else {
+      if isPeek {
+        received = connection.peekCount(memory.count)
+      } else {
         received += connection.discard(memory.count - received)
       }
       return true
@@ -168,8 +170,10 @@ extension TCPSocket {
 
   public var isAtMark: Bool? { connection?.isAtUrgentMark ?? false }
 
-  func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
-    switch await waiters.wait(for: interest, on: loop, until: deadline) {
+  func wait(
+    for interest: Readiness, until deadline: Instant?, isExclusive: Bool = false
+  ) async throws(SocketError) {
+    switch await waiters.wait(for: interest, on: loop, until: deadline, isExclusive: isExclusive) {
     case .woken: return
     case .timedOut: throw .wouldBlock
     case .cancelled: throw .interrupted
