@@ -51,7 +51,8 @@ extension SystemCalls {
       case ControlRequest.SIOCGIFADDR, ControlRequest.SIOCGIFDSTADDR: try address { own, _ in own }
       case ControlRequest.SIOCGIFNETMASK: try address { _, length in IPv4Address(rawValue: mask(length)) }
       case ControlRequest.SIOCGIFBRDADDR:
-        try address { own, length in IPv4Address(rawValue: own.rawValue | ~mask(length)) }
+        // The loopback interface has none.
+        try address { own, length in interface.isLoopback ? .any : IPv4Address(rawValue: own.rawValue | ~mask(length)) }
       case ControlRequest.SIOCGIFHWADDR:
         // ARPHRD_ETHER 1, ARPHRD_LOOPBACK 772.
         let hardware = interface.device.hardwareAddress

@@ -144,7 +144,11 @@ public class DatagramSocket: Socket {
       try memory.withBytes(memory.presentCount) { (bytes) throws(NetworkError) in
         try probe(bytes.bytes, to: destination, control)
       }
-      if !flags.contains(.probe) { try endpoint.checkSendable() }
+      guard !flags.contains(.probe) else { return }
+      // With its headers it would be more than a datagram can be.
+      let header = kind.transport == .datagram ? 28 : 20
+      guard memory.count + header <= 65_535 else { throw .messageTooLong }
+      try endpoint.checkSendable()
     }
     guard flags.contains(.probe) else { throw .badMemory }
     return memory.count

@@ -43,6 +43,7 @@ struct AcceptTests {
       try await calls.close(other)
       let accepted = try await calls.accept4(listener).descriptor
       #expect(accepted == 5)
+      try await bench.loop.sleep(for: .milliseconds(3))
       #expect(try calls.ioctl(accepted, ControlRequest.FIONREAD) == 4)
       await calls.closeAll()
     }

@@ -29,7 +29,9 @@ struct MemoryTests {
     Scenario("bad memory, \(name)", needsRoot: true) { k in
       let s = await k.socket(type, number)
       let target = Session.inet(9)
+      // Raw sockets take their own empty messages for others'.
       let lengths = [0, 1, 4, 8, 20, 65_507, 65_535, 65_536, 70_000, 1 << 30, 1 << 40, 1 << 62, -1]
+        .filter { $0 != 0 || number != 252 }
       for length in lengths {
         for flags in [0, 1] {
           await k.call(.sendto, s, nowhere, length, flags | dontWait, 0, 0)
@@ -49,10 +51,11 @@ struct MemoryTests {
       await k.fcntl(s, FileControl.F_SETFL, FileControl.O_NONBLOCK)
       for length in lengths {
         await k.call(.read, s, nowhere, length)
-        await k.call(.read, s, Int(k.room(8)), length)
+        // A host's memory may lie so high that it would reach the kernel's.
+        if length != 1 << 40 { await k.call(.read, s, Int(k.room(8)), length) }
         await k.call(.read, s, kernelSpace, length)
         for address in [nowhere, kernelSpace, Int(k.kernel.base)] {
-          for count in [1, 2, 5] where length != 65_507 {
+          for count in [1, 2, 5] where length != 65_507 && (length != 1 << 40 || address == nowhere) {
             let parts = [(address: Int, count: Int)](repeating: (address, length), count: count)
             await k.call(.readv, s, vectors(k, parts), count)
             await k.call(.recvmsg, s, message(k, vectors(k, parts), count), dontWait)
@@ -70,6 +73,7 @@ struct MemoryTests {
   static let received: [Scenario] = [
     Scenario("lengths far beyond the memory") { k in
       let (a, b) = await k.pair()
+      await k.set(a, 6, OptionName.TCP_NODELAY, 1)
       let (u, port) = await k.boundUDP()
       let (v, _) = await k.boundUDP()
       await k.fcntl(b, FileControl.F_SETFL, FileControl.O_NONBLOCK)
@@ -79,7 +83,7 @@ struct MemoryTests {
         await k.send(v, "datagram", 0, to: port)
         await k.settle()
       }
-      for length in [-1, 1 << 30, 1 << 40, 1 << 62, 0x7FFF_F000] {
+      for length in [-1, 1 << 30, 1 << 31, 1 << 62, 0x7FFF_F000] {
         for s in [b, u] {
           await send()
           await k.call(.recvfrom, s, Int(k.room(16)), length, 0, 0, 0)
