@@ -33,7 +33,9 @@ public enum Protocol {
 public enum MessageFlags {
   public static let MSG_OOB: Int32 = 0x1
   public static let MSG_PEEK: Int32 = 0x2
+  public static let MSG_DONTROUTE: Int32 = 0x4
   public static let MSG_CTRUNC: Int32 = 0x8
+  public static let MSG_PROBE: Int32 = 0x10
   public static let MSG_TRUNC: Int32 = 0x20
   public static let MSG_DONTWAIT: Int32 = 0x40
   public static let MSG_WAITALL: Int32 = 0x100
@@ -41,6 +43,9 @@ public enum MessageFlags {
   public static let MSG_NOSIGNAL: Int32 = 0x4000
   public static let MSG_MORE: Int32 = 0x8000
   public static let MSG_ZEROCOPY: Int32 = 0x400_0000
+  public static let MSG_FASTOPEN: Int32 = 0x2000_0000
+  /// The caller is a 32-bit program, which only the kernel itself may say.
+  public static let MSG_CMSG_COMPAT = Int32(bitPattern: 0x8000_0000)
 }
 
 public enum ShutdownHow {
@@ -55,7 +60,28 @@ public enum FileControl {
   public static let F_SETFD: Int32 = 2
   public static let F_GETFL: Int32 = 3
   public static let F_SETFL: Int32 = 4
+  public static let F_GETLK: Int32 = 5
+  public static let F_SETLK: Int32 = 6
+  public static let F_SETLKW: Int32 = 7
+  public static let F_SETOWN: Int32 = 8
+  public static let F_GETOWN: Int32 = 9
+  public static let F_SETSIG: Int32 = 10
+  public static let F_GETSIG: Int32 = 11
+  public static let F_SETOWN_EX: Int32 = 15
+  public static let F_GETOWN_EX: Int32 = 16
+  public static let F_GETOWNER_UIDS: Int32 = 17
+  public static let F_OFD_GETLK: Int32 = 36
+  public static let F_OFD_SETLK: Int32 = 37
+  public static let F_OFD_SETLKW: Int32 = 38
+  public static let F_GETLEASE: Int32 = 1025
+  public static let F_NOTIFY: Int32 = 1026
+  public static let F_DUPFD_QUERY: Int32 = 1027
+  public static let F_CREATED_QUERY: Int32 = 1028
   public static let F_DUPFD_CLOEXEC: Int32 = 1030
+  public static let F_SETPIPE_SZ: Int32 = 1031
+  public static let F_GETPIPE_SZ: Int32 = 1032
+  public static let F_GET_RW_HINT: Int32 = 1035
+  public static let F_SET_RW_HINT: Int32 = 1036
   public static let FD_CLOEXEC: Int = 1
   public static let O_RDWR: Int = 0o2
   public static let O_APPEND: Int = 0o2000
@@ -74,6 +100,7 @@ public enum PollMask {
   public static let POLLNVAL: Int16 = 0x20
   public static let POLLRDNORM: Int16 = 0x40
   public static let POLLWRNORM: Int16 = 0x100
+  public static let POLLWRBAND: Int16 = 0x200
   public static let POLLRDHUP: Int16 = 0x2000
 }
 
@@ -81,17 +108,40 @@ public enum PollMask {
 public enum ControlRequest {
   public static let FIONREAD: UInt = 0x541B
   public static let FIONBIO: UInt = 0x5421
+  public static let FIOASYNC: UInt = 0x5452
+  public static let FIOSETOWN: UInt = 0x8901
+  public static let SIOCSPGRP: UInt = 0x8902
+  public static let FIOGETOWN: UInt = 0x8903
+  public static let SIOCGPGRP: UInt = 0x8904
   public static let SIOCOUTQ: UInt = 0x5411
   public static let FIONCLEX: UInt = 0x5450
   public static let FIOCLEX: UInt = 0x5451
   public static let SIOCATMARK: UInt = 0x8905
+  public static let SIOCGSTAMP: UInt = 0x8906
+  public static let SIOCGSTAMPNS: UInt = 0x8907
+  public static let SIOCGSTAMP_NEW: UInt = 0x8010_8906
+  public static let SIOCGSTAMPNS_NEW: UInt = 0x8010_8907
+  public static let SIOCADDRT: UInt = 0x890B
+  public static let SIOCDELRT: UInt = 0x890C
+  public static let SIOCRTMSG: UInt = 0x890D
   public static let SIOCGIFNAME: UInt = 0x8910
   public static let SIOCGIFCONF: UInt = 0x8912
   public static let SIOCGIFFLAGS: UInt = 0x8913
   public static let SIOCGIFADDR: UInt = 0x8915
+  public static let SIOCGIFDSTADDR: UInt = 0x8917
   public static let SIOCGIFBRDADDR: UInt = 0x8919
   public static let SIOCGIFNETMASK: UInt = 0x891B
+  public static let SIOCGIFMETRIC: UInt = 0x891D
   public static let SIOCGIFMTU: UInt = 0x8921
   public static let SIOCGIFHWADDR: UInt = 0x8927
   public static let SIOCGIFINDEX: UInt = 0x8933
+  public static let SIOCGIFTXQLEN: UInt = 0x8942
+  public static let SIOCETHTOOL: UInt = 0x8946
+  public static let SIOCOUTQNSD: UInt = 0x894B
+  public static let SIOCDARP: UInt = 0x8953
+  public static let SIOCGARP: UInt = 0x8954
+  public static let SIOCSARP: UInt = 0x8955
+  public static let SIOCGIFMAP: UInt = 0x8970
+  public static let SIOCGETVIFCNT: UInt = 0x89E0
+  public static let SIOCGETSGCNT: UInt = 0x89E1
 }

@@ -11,6 +11,12 @@ struct DescriptorTable {
     var calls = 0
     /// O_APPEND, O_ASYNC and O_NOATIME, which mean nothing to a socket but are kept.
     var statusFlags = 0
+    /// Who would get signals, as F_GETOWN tells it, the kind of owner of F_SETOWN_EX, and the signal (F_SETSIG).
+    var owner: Int32 = 0
+    var ownerKind: Int32 = 0
+    var signal: Int32 = 0
+    /// F_SET_RW_HINT
+    var writeHint: UInt64 = 0
 
     var isUnused: Bool { references == 0 && calls == 0 }
 
@@ -18,7 +24,8 @@ struct DescriptorTable {
   }
 
   private struct Slot {
-    let file: OpenFile
+    /// Nil: reserved for a call that has not got its file yet.
+    var file: OpenFile?
     var closesOnExec: Bool
   }
 
@@ -37,7 +44,7 @@ struct DescriptorTable {
     slots = Array(repeating: nil, count: reserved)
   }
 
-  var openCount: Int { slots.lazy.filter { $0 != nil }.count }
+  var openCount: Int { slots.lazy.filter { $0?.file != nil }.count }
 
   subscript(descriptor: Int32) -> OpenFile? {
     guard descriptor >= 0, Int(descriptor) < slots.count else { return nil }
@@ -46,21 +53,44 @@ struct DescriptorTable {
 
   /// Gives `file` the lowest free number that is at least `minimum`. EMFILE if the table is full.
   mutating func insert(_ file: OpenFile, closesOnExec: Bool, minimum: Int = 0) throws(Errno) -> Int32 {
+    let number = try reserve(closesOnExec: closesOnExec, minimum: minimum)
+    fill(number, with: file)
+    return number
+  }
+
+  /// Takes the lowest free number for a file that is still to come: to others it is neither free nor open.
+  mutating func reserve(closesOnExec: Bool, minimum: Int = 0) throws(Errno) -> Int32 {
     var number = max(lowestCandidate, minimum)
     while number < slots.count, slots[number] != nil { number += 1 }
     guard number < limit else { throw .EMFILE }
     while slots.count <= number { slots.append(nil) }
-    slots[number] = Slot(file: file, closesOnExec: closesOnExec)
-    file.references += 1
+    slots[number] = Slot(file: nil, closesOnExec: closesOnExec)
     if minimum <= lowestCandidate { lowestCandidate = number + 1 }
     return Int32(number)
   }
 
-  /// Puts `file` at `number`; the caller has closed what was there.
-  mutating func place(_ file: OpenFile, at number: Int32, closesOnExec: Bool) {
+  /// The file for a number that was reserved.
+  mutating func fill(_ number: Int32, with file: OpenFile) {
+    slots[Int(number)]?.file = file
+    file.references += 1
+  }
+
+  /// Gives a reserved number back.
+  mutating func release(_ number: Int32) {
+    slots[Int(number)] = nil
+    lowestCandidate = min(lowestCandidate, Int(number))
+  }
+
+  /// Puts `file` at `number`; returns what was there if nobody uses it any more. EBUSY if the number is reserved.
+  mutating func place(_ file: OpenFile, at number: Int32, closesOnExec: Bool) throws(Errno) -> OpenFile? {
     while slots.count <= Int(number) { slots.append(nil) }
+    let old = slots[Int(number)]
+    if let old, old.file == nil { throw .EBUSY }
     slots[Int(number)] = Slot(file: file, closesOnExec: closesOnExec)
     file.references += 1
+    guard let last = old?.file else { return nil }
+    last.references -= 1
+    return last.isUnused ? last : nil
   }
 
   /// Frees the number; returns the file if nobody uses it any more. EBADF if it is not open.
@@ -77,5 +107,5 @@ struct DescriptorTable {
   mutating func setClosesOnExec(_ descriptor: Int32, _ value: Bool) { slots[Int(descriptor)]?.closesOnExec = value }
 
   /// All open numbers.
-  var descriptors: [Int32] { slots.indices.filter { slots[$0] != nil }.map(Int32.init) }
+  var descriptors: [Int32] { slots.indices.filter { slots[$0]?.file != nil }.map(Int32.init) }
 }

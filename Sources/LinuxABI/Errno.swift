@@ -14,6 +14,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
 
   public static let EPERM = Errno(1)
   public static let ENOENT = Errno(2)
+  public static let ESRCH = Errno(3)
   public static let EINTR = Errno(4)
   public static let EIO = Errno(5)
   public static let ENXIO = Errno(6)
@@ -22,7 +23,9 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let ENOMEM = Errno(12)
   public static let EACCES = Errno(13)
   public static let EFAULT = Errno(14)
+  public static let EBUSY = Errno(16)
   public static let ENODEV = Errno(19)
+  public static let ENOTDIR = Errno(20)
   public static let EINVAL = Errno(22)
   public static let EMFILE = Errno(24)
   public static let ENOTTY = Errno(25)
@@ -34,7 +37,9 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let ENOMSG = Errno(42)
   public static let ENODATA = Errno(61)
   public static let ENONET = Errno(64)
+  public static let ENOPKG = Errno(65)
   public static let EPROTO = Errno(71)
+  public static let EOVERFLOW = Errno(75)
   public static let ENOTSOCK = Errno(88)
   public static let EDESTADDRREQ = Errno(89)
   public static let EMSGSIZE = Errno(90)
@@ -43,6 +48,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let EPROTONOSUPPORT = Errno(93)
   public static let ESOCKTNOSUPPORT = Errno(94)
   public static let EOPNOTSUPP = Errno(95)
+  public static let EPFNOSUPPORT = Errno(96)
   public static let EAFNOSUPPORT = Errno(97)
   public static let EADDRINUSE = Errno(98)
   public static let EADDRNOTAVAIL = Errno(99)
@@ -63,6 +69,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   private static let table: [Int32: (name: String, message: String)] = [
     1: ("EPERM", "Operation not permitted"),
     2: ("ENOENT", "No such file or directory"),
+    3: ("ESRCH", "No such process"),
     4: ("EINTR", "Interrupted system call"),
     5: ("EIO", "Input/output error"),
     6: ("ENXIO", "No such device or address"),
@@ -71,7 +78,9 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     12: ("ENOMEM", "Cannot allocate memory"),
     13: ("EACCES", "Permission denied"),
     14: ("EFAULT", "Bad address"),
+    16: ("EBUSY", "Device or resource busy"),
     19: ("ENODEV", "No such device"),
+    20: ("ENOTDIR", "Not a directory"),
     22: ("EINVAL", "Invalid argument"),
     24: ("EMFILE", "Too many open files"),
     25: ("ENOTTY", "Inappropriate ioctl for device"),
@@ -83,7 +92,9 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     42: ("ENOMSG", "No message of desired type"),
     61: ("ENODATA", "No data available"),
     64: ("ENONET", "Machine is not on the network"),
+    65: ("ENOPKG", "Package not installed"),
     71: ("EPROTO", "Protocol error"),
+    75: ("EOVERFLOW", "Value too large for defined data type"),
     88: ("ENOTSOCK", "Socket operation on non-socket"),
     89: ("EDESTADDRREQ", "Destination address required"),
     90: ("EMSGSIZE", "Message too long"),
@@ -92,6 +103,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     93: ("EPROTONOSUPPORT", "Protocol not supported"),
     94: ("ESOCKTNOSUPPORT", "Socket type not supported"),
     95: ("EOPNOTSUPP", "Operation not supported"),
+    96: ("EPFNOSUPPORT", "Protocol family not supported"),
     97: ("EAFNOSUPPORT", "Address family not supported by protocol"),
     98: ("EADDRINUSE", "Address already in use"),
     99: ("EADDRNOTAVAIL", "Cannot assign requested address"),

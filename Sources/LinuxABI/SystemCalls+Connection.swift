@@ -100,23 +100,22 @@ extension SystemCalls {
   }
 
   /// accept4(2): the descriptor of the new connection, and its peer.
+  ///
+  /// - Throws: EINVAL for other flags, EMFILE without a free number, and only then what the socket has to say.
   public func accept4(_ descriptor: Int32, flags: Int32 = 0) async throws(Errno) -> (descriptor: Int32, peer: Endpoint)
   {
     try await holding(.accept4, descriptor, "\(descriptor), \(flags)", { Int($0.descriptor) }) {
       (socket) async throws(Errno) in
       guard flags & ~(SocketType.SOCK_NONBLOCK | SocketType.SOCK_CLOEXEC) == 0 else { throw .EINVAL }
-      let accepted = try await errnoOf { () async throws(SocketError) in
-        try await socket.accept(isNonBlocking: socket.isNonBlocking)
+      // The number comes first, as in Linux: without one the connection stays where it is.
+      let number = try table.reserve(closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
+      let accepted: any Socket
+      do throws(SocketError) { accepted = try await socket.accept(isNonBlocking: socket.isNonBlocking) } catch {
+        table.release(number)
+        throw error.errno
       }
       accepted.isNonBlocking = flags & SocketType.SOCK_NONBLOCK != 0
-      let number: Int32
-      do throws(Errno) {
-        number = try table.insert(
-          DescriptorTable.OpenFile(accepted), closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
-      } catch {
-        await accepted.close()
-        throw error
-      }
+      table.fill(number, with: DescriptorTable.OpenFile(accepted))
       // The peer is told even if its reset came first.
       return (number, (accepted as? TCPSocket)?.acceptedPeer ?? Endpoint(.any, 0))
     }

@@ -10,24 +10,18 @@ extension SystemCalls {
     let name = try a.memory.load(header, as: UInt.self)
     let nameLength = try a.memory.load(header &+ 8, as: Int32.self)
     guard name == 0 || nameLength >= 0 else { throw .EINVAL }
-    var destination: Endpoint?
+    var address: UnsafeRawBufferPointer?
     if name != 0 && nameLength > 0 {
       // More than any address needs is cut, not refused.
-      let bytes = try a.memory.bytes(name, min(Int(nameLength), 128))
-      destination = try Arguments.destination(UnsafeRawBufferPointer(bytes))
+      address = UnsafeRawBufferPointer(try a.memory.bytes(name, min(Int(nameLength), 128)))
     }
     let vectors = try a.vectors(
       try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
       tooMany: .EMSGSIZE)
+    let flags = a.int(2)
+    let destination = try Self.destination(address, vectors, flags: flags, of: try file(a.int(0)).socket)
     let control = try sendControl(a, header, to: destination)
-    let bytes = vectors.flatMap { Array($0) }
-    // The array must stay where it is while the call waits for room.
-    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 16)
-    defer { copy.deallocate() }
-    copy.copyBytes(from: bytes)
-    return try await sendto(
-      a.int(0), UnsafeRawBufferPointer(rebasing: copy[..<bytes.count]), flags: a.int(2), to: destination,
-      control: control)
+    return try await send(.sendmsg, a.int(0), vectors, flags: flags, to: destination, control: control)
   }
 
   /// The control messages of a `struct msghdr`; nil for none.
@@ -49,25 +43,16 @@ extension SystemCalls {
 
   func recvmsg(_ a: Arguments) async throws(Errno) -> Int {
     let header = a.word(1)
+    let name = try a.memory.load(header, as: UInt.self)
+    let nameRoom = try a.memory.load(header &+ 8, as: Int32.self)
+    guard name == 0 || nameRoom >= 0 else { throw .EINVAL }
     let vectors = try a.vectors(
       try a.memory.load(header &+ 16, as: UInt.self), try a.memory.load(header &+ 24, as: UInt.self),
       tooMany: .EMSGSIZE)
-    let total = vectors.reduce(0) { $0 + $1.count }
-    let gathered = UnsafeMutableRawBufferPointer.allocate(byteCount: max(total, 1), alignment: 16)
-    defer { gathered.deallocate() }
-    let result = try await recvfrom(
-      a.int(0), UnsafeMutableRawBufferPointer(rebasing: gathered[..<total]), flags: a.int(2))
-    var offset = 0
-    for vector in vectors where offset < result.storedCount {
-      let part = min(vector.count, result.storedCount - offset)
-      vector.copyMemory(from: UnsafeRawBufferPointer(rebasing: gathered[offset..<(offset + part)]))
-      offset += part
-    }
-    let name = try a.memory.load(header, as: UInt.self)
+    let result = try await receive(.recvmsg, a.int(0), vectors, flags: a.int(2))
     if name != 0, let source = result.source {
-      let room = Int(try a.memory.load(header &+ 8, as: Int32.self))
       let bytes = SocketAddress.encode(source)
-      try a.memory.copy(bytes.prefix(max(room, 0)), to: name)
+      try a.memory.copy(bytes.prefix(Int(nameRoom)), to: name)
       try a.memory.store(Int32(bytes.count), at: header &+ 8)
     } else if name != 0 {
       try a.memory.store(Int32(0), at: header &+ 8)

@@ -7,10 +7,13 @@ extension SystemCalls {
   public func call(_ number: Int, _ arguments: [UInt], in memory: UserMemory) async -> Int {
     guard let call = SystemCallNumber(rawValue: number) else { return -Int(Errno.ENOSYS.rawValue) }
     let frame = Arguments(words: arguments, memory: memory)
-    do {
+    do throws(Errno) {
       // Linux looks the descriptor up before it looks at the pointers, but not before it looks at plain numbers.
       switch call {
-      case .socket, .poll, .dup2, .dup3, .close, .sendto: break
+      case .socket, .poll, .dup2, .dup3, .close, .sendto, .recvfrom: break
+      case .sendmsg, .recvmsg:
+        guard frame.int(2) & MessageFlags.MSG_CMSG_COMPAT == 0 else { throw .EINVAL }
+        _ = try socketFor(call, frame.int(0))
       default: _ = try socketFor(call, frame.int(0))
       }
       switch call {
@@ -35,12 +38,14 @@ extension SystemCalls {
     func int(_ i: Int) -> Int32 { Int32(truncatingIfNeeded: word(i)) }
     func long(_ i: Int) -> Int { Int(bitPattern: word(i)) }
 
-    /// The buffer of pointer argument `i` and length argument `j`, a `size_t`. Nil for one that the program does not
-    /// have: EFAULT, but only when there is something to be moved.
-    func buffer(_ i: Int, _ j: Int) throws(Errno) -> UnsafeMutableRawBufferPointer? {
-      guard word(j) <= UInt(Int.max) else { throw .EFAULT }
-      // The kernel moves at most this much in one call (MAX_RW_COUNT).
-      return try? memory.bytes(word(i), min(Int(word(j)), 0x7FFF_F000))
+    /// The buffer of pointer argument `i` and length argument `j`, a `size_t`. One that the program does not have is an
+    /// error only when there is something to be moved. Read and write look at all of its length, the socket calls only at
+    /// what they will move at most.
+    func transfer(_ i: Int, _ j: Int, isChecked: Bool) throws(Errno) -> TransferMemory {
+      if isChecked { try UserMemory.checkRange(word(i), word(j)) }
+      let count = Int(min(word(j), UInt(SystemCalls.maximumTransfer)))
+      try UserMemory.checkRange(word(i), UInt(count))
+      return TransferMemory(memory.stretch(word(i), count), count: count)
     }
 
     /// An address argument: EINVAL for a length that no `sockaddr` has.
@@ -48,12 +53,6 @@ extension SystemCalls {
       let length = Int(int(j))
       guard (0...128).contains(length) else { throw .EINVAL }
       return UnsafeRawBufferPointer(try memory.bytes(word(i), length))
-    }
-
-    /// A destination that may be NULL.
-    func destination(_ i: Int, _ j: Int) throws(Errno) -> Endpoint? {
-      guard word(i) != 0 else { return nil }
-      return try Self.destination(try address(i, j))
     }
 
     static func destination(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Endpoint? {
@@ -73,19 +72,29 @@ extension SystemCalls {
       try memory.store(Int32(bytes.count), at: word(j))
     }
 
-    /// The `struct iovec` array at `address`.
+    /// The `struct iovec` array at `address`, cut to what one call moves (Linux `import_iovec`).
     func vectors(
       _ address: UInt, _ count: UInt, tooMany: Errno = .EINVAL
-    ) throws(Errno) -> [UnsafeMutableRawBufferPointer] {
+    ) throws(Errno) -> TransferMemory {
       guard count <= UInt(SystemCalls.maximumVectors) else { throw tooMany }
-      var vectors: [UnsafeMutableRawBufferPointer] = []
+      var total = 0
+      var pieces: [UnsafeMutableRawBufferPointer] = []
+      var isComplete = true
+      for i in 0..<count {
+        guard try memory.load(address &+ i &* 16 &+ 8, as: Int.self) >= 0 else { throw .EINVAL }
+      }
       for i in 0..<count {
         let base = try memory.load(address &+ i &* 16, as: UInt.self)
-        let length = try memory.load(address &+ i &* 16 &+ 8, as: UInt.self)
-        guard length <= UInt(Int.max) else { throw .EINVAL }
-        vectors.append(try memory.bytes(base, Int(length)))
+        let named = try memory.load(address &+ i &* 16 &+ 8, as: Int.self)
+        let length = min(named, SystemCalls.maximumTransfer - total)
+        try UserMemory.checkRange(base, UInt(count == 1 ? length : named))
+        total += length
+        guard isComplete, length > 0 else { continue }
+        let piece = memory.stretch(base, length)
+        isComplete = piece.count == length
+        if !piece.isEmpty { pieces.append(piece) }
       }
-      return vectors
+      return TransferMemory(pieces, count: total)
     }
   }
 
@@ -115,37 +124,24 @@ extension SystemCalls {
 
   private func transfer(_ call: SystemCallNumber, _ a: Arguments) async throws(Errno) -> Int {
     switch call {
-    case .read:
-      guard let buffer = try a.buffer(1, 2) else { return try await receiveNowhere(a.int(0), flags: 0) }
-      return try await read(a.int(0), buffer)
-    case .write:
-      guard let buffer = try a.buffer(1, 2) else { return try await sendFromNowhere(a.int(0), flags: 0) }
-      return try await write(a.int(0), UnsafeRawBufferPointer(buffer))
-    case .readv: return try await readv(a.int(0), try a.vectors(a.word(1), a.word(2)))
-    case .writev:
-      return try await writev(a.int(0), try a.vectors(a.word(1), a.word(2)).map { UnsafeRawBufferPointer($0) })
+    case .read: return try await read(call, a.int(0), try a.transfer(1, 2, isChecked: true))
+    case .write: return try await write(call, a.int(0), try a.transfer(1, 2, isChecked: true))
+    case .readv: return try await read(call, a.int(0), try a.vectors(a.word(1), a.word(2)))
+    case .writev: return try await write(call, a.int(0), try a.vectors(a.word(1), a.word(2)))
     case .sendto:
-      // A stream has no use for the address, and does not look at it.
-      let kind = try socketFor(call, a.int(0)).kind
-      let isStream = kind.transport == .stream
-      var destination: Endpoint?
-      if isStream {
-        if a.word(4) != 0 { _ = try a.address(4, 5) }
-      } else if kind.transport == .ping, a.word(2) < 8 {
-        // Too short for a header: that counts before what the address says.
-        if a.word(4) != 0 { _ = try a.address(4, 5) }
-        throw .EINVAL
-      } else {
-        destination = try a.destination(4, 5)
-      }
-      guard let buffer = try a.buffer(1, 2) else { return try await sendFromNowhere(a.int(0), flags: a.int(3)) }
-      return try await sendto(a.int(0), UnsafeRawBufferPointer(buffer), flags: a.int(3), to: destination)
+      let memory = try a.transfer(1, 2, isChecked: false)
+      let socket = try socketFor(call, a.int(0))
+      let address = a.word(4) == 0 ? nil : try a.address(4, 5)
+      return try await send(
+        call, a.int(0), memory, flags: a.int(3), to: try Self.destination(address, memory, flags: a.int(3), of: socket))
     case .recvfrom:
-      guard let buffer = try a.buffer(1, 2) else { return try await receiveNowhere(a.int(0), flags: a.int(3)) }
-      let result = try await recvfrom(a.int(0), buffer, flags: a.int(3))
-      if a.word(4) != 0, let source = result.source {
+      let memory = try a.transfer(1, 2, isChecked: false)
+      let result = try await receive(call, a.int(0), memory, flags: a.int(3))
+      guard a.word(4) != 0 else { return result.count }
+      if let source = result.source {
         try a.storeAddress(source, 4, 5)
-      } else if a.word(4) != 0 {
+      } else {
+        guard try a.memory.load(a.word(5), as: Int32.self) >= 0 else { throw .EINVAL }
         try a.memory.store(Int32(0), at: a.word(5))
       }
       return result.count
@@ -154,24 +150,17 @@ extension SystemCalls {
     }
   }
 
-  /// A read into memory that the program does not have: waits and fails like any other, and turns into EFAULT with what
-  /// it got. A datagram is lost thereby, bytes of a stream are not, as in Linux.
-  private func receiveNowhere(_ descriptor: Int32, flags: Int32) async throws(Errno) -> Int {
-    let isStream = try file(descriptor).socket.kind.transport == .stream
-    let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
-    defer { scratch.deallocate() }
-    let stays = isStream && flags & MessageFlags.MSG_OOB == 0
-    let result = try await recvfrom(descriptor, scratch, flags: stays ? flags | MessageFlags.MSG_PEEK : flags)
-    guard result.count == 0 else { throw .EFAULT }
-    return 0
-  }
-
-  /// A write of bytes that the program does not have: errors of the stream come first.
-  private func sendFromNowhere(_ descriptor: Int32, flags: Int32) async throws(Errno) -> Int {
-    if try file(descriptor).socket.kind.transport == .stream {
-      _ = try await sendto(descriptor, UnsafeRawBufferPointer(start: nil, count: 0), flags: flags)
-    }
-    throw .EFAULT
+  /// Where a message goes, looked at when Linux does: not at all for a stream, unless it is to connect first.
+  static func destination(
+    _ address: UnsafeRawBufferPointer?, _ memory: TransferMemory, flags: Int32, of socket: any Socket
+  ) throws(Errno) -> Endpoint? {
+    try checkMessage(memory, flags: flags, on: socket)
+    guard let stream = socket as? TCPSocket else { return try address.map(Arguments.destination) ?? nil }
+    guard flags & MessageFlags.MSG_FASTOPEN != 0, let address else { return nil }
+    if address.count >= 2, address.loadUnaligned(as: UInt16.self) == SocketDomain.AF_UNSPEC { throw .EOPNOTSUPP }
+    // A stream that has a connection, an attempt at one or a backlog says so first.
+    guard stream.heedsConnectAddress else { return nil }
+    return try Arguments.destination(address)
   }
 
   private func control(_ call: SystemCallNumber, _ a: Arguments) async throws(Errno) -> Int {
@@ -180,7 +169,7 @@ extension SystemCalls {
     case .dup: return Int(try dup(a.int(0)))
     case .dup2: return Int(try await dup3(a.int(0), a.int(1), flags: 0, allowsSame: true))
     case .dup3: return Int(try await dup3(a.int(0), a.int(1), flags: a.int(2)))
-    case .fcntl: return try fcntl(a.int(0), a.int(1), a.long(2))
+    case .fcntl: return try fileControl(a)
     case .setsockopt: try setOption(a)
     case .getsockopt: try getOption(a)
     case .ioctl: return try deviceControl(a)
@@ -200,30 +189,6 @@ extension SystemCalls {
         try a.memory.store(entry.returned, at: address &+ UInt(i) &* 8 &+ 6)
       }
       return ready
-    }
-    return 0
-  }
-
-  private func deviceControl(_ a: Arguments) throws(Errno) -> Int {
-    let request = UInt(UInt32(truncatingIfNeeded: a.word(1)))
-    switch request {
-    case ControlRequest.FIONBIO:
-      _ = try ioctl(a.int(0), request, try a.memory.load(a.word(2), as: Int32.self))
-    case ControlRequest.SIOCGIFCONF:
-      // struct ifconf: int ifc_len; char *ifc_buf.
-      let room = try a.memory.load(a.word(2), as: Int32.self)
-      let target = try a.memory.load(a.word(2) &+ 8, as: UInt.self)
-      let all = interfaceList()
-      let size = Self.interfaceRequestSize
-      let part = target == 0 ? all[...] : all.prefix(max(0, Int(room)) / size * size)
-      if target != 0 { try a.memory.copy(part, to: target) }
-      try a.memory.store(Int32(part.count), at: a.word(2))
-    case ControlRequest.FIONREAD, ControlRequest.SIOCOUTQ, ControlRequest.SIOCATMARK:
-      try a.memory.store(try ioctl(a.int(0), request), at: a.word(2))
-    case 0x8900...0x89FF:
-      let bytes = Array(try a.memory.bytes(a.word(2), Self.interfaceRequestSize))
-      try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
-    default: _ = try ioctl(a.int(0), request)
     }
     return 0
   }

@@ -51,6 +51,8 @@ extension SystemCalls {
       } else if let file = table[entries[i].descriptor] {
         let always = PollMask.POLLERR | PollMask.POLLHUP
         var mask = Self.mask(file.socket.readiness)
+        // Datagram sockets have no bands, and say so by being ready for all (Linux `datagram_poll`).
+        if mask & PollMask.POLLOUT != 0, file.socket.kind.transport != .stream { mask |= PollMask.POLLWRBAND }
         if !file.socket.errors.isEmpty, Self.selectsErrors(file.socket) { mask |= PollMask.POLLPRI }
         entries[i].returned = mask & (entries[i].events | always)
       } else {
@@ -80,7 +82,7 @@ extension SystemCalls {
   private static func interest(_ events: Int16) -> Readiness {
     var interest: Readiness = []
     if events & (PollMask.POLLIN | PollMask.POLLRDNORM) != 0 { interest.insert(.readable) }
-    if events & (PollMask.POLLOUT | PollMask.POLLWRNORM) != 0 { interest.insert(.writable) }
+    if events & (PollMask.POLLOUT | PollMask.POLLWRNORM | PollMask.POLLWRBAND) != 0 { interest.insert(.writable) }
     if events & PollMask.POLLPRI != 0 { interest.insert(.priority) }
     if events & PollMask.POLLRDHUP != 0 { interest.insert(.readHangUp) }
     return interest

@@ -136,6 +136,7 @@ extension SocketError {
     case .unknownAlgorithm: .ENOENT
     case .notPermitted: .EPERM
     case .noMemory: .ENOMEM
+    case .badMemory: .EFAULT
     }
   }
 }

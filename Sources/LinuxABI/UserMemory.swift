@@ -26,6 +26,22 @@ public final class UserMemory {
     return UnsafeMutableRawBufferPointer(rebasing: storage[Int(offset)..<(Int(offset) + count)])
   }
 
+  /// As many of the `count` bytes at `address` as lie in the arena, up to the first that does not.
+  public func stretch(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {
+    let offset = address &- base
+    guard address >= base, offset < UInt(storage.count), count > 0 else {
+      return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+    return UnsafeMutableRawBufferPointer(
+      rebasing: storage[Int(offset)..<min(storage.count, Int(offset) + min(count, storage.count))])
+  }
+
+  /// EFAULT if the bytes do not lie below the kernel's addresses (Linux `access_ok`).
+  static func checkRange(_ address: UInt, _ count: UInt) throws(Errno) {
+    let (end, overflow) = address.addingReportingOverflow(count)
+    guard !overflow, end <= 0x7FFF_FFFF_F000 else { throw .EFAULT }
+  }
+
   public func load<T: BitwiseCopyable>(_ address: UInt, as type: T.Type) throws(Errno) -> T {
     try bytes(address, MemoryLayout<T>.size).loadUnaligned(as: T.self)
   }

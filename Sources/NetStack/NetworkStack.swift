@@ -120,12 +120,13 @@ public final class NetworkStack {
   ///   - source: the address to speak from; nil or 0.0.0.0: the route decides.
   ///   - index: index of the only interface that may be used, if the caller is bound to one; 0: any.
   ///   - isTransparent: `source` need not be one of this host's.
+  ///   - staysOnLink: routes through routers do not count (Linux `RT_SCOPE_LINK`).
   ///   - headerOptions: stand in the header of every datagram; a source route among them leads the way.
   /// - Throws: ``NetworkError/noSuchDevice``, ``NetworkError/noRoute``, also if `source` is not one of this host's
   ///   (Linux `ip_route_output_key_hash_rcu`), ``NetworkError/addressFamilyNotSupported``.
   public func path(
     to destination: IPAddress, from source: IPAddress?, via index: Int = 0, isTransparent: Bool = false,
-    headerOptions: IPv4HeaderOptions? = nil
+    staysOnLink: Bool = false, headerOptions: IPv4HeaderOptions? = nil
   ) throws(NetworkError) -> Path {
     let interface = interface(at: index)
     if index != 0 && interface == nil { throw .noSuchDevice }
@@ -143,9 +144,10 @@ public final class NetworkStack {
       return localPath(to: target, from: wanted, headerOptions, headerOptions?.firstHop == nil ? target : final)
     }
     if target == .broadcast || target.isMulticast {
-      return try groupPath(to: target, from: wanted, via: interface, headerOptions, final)
+      return try groupPath(to: target, from: wanted, via: interface, staysOnLink, headerOptions, final)
     }
-    guard let route = routes.lookUp(target, via: interface) ?? interface.flatMap(Self.onLink) else { throw .noRoute }
+    let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink) ?? interface.flatMap(Self.onLink)
+    guard let route = found else { throw .noRoute }
     guard let from = wanted ?? route.preferredSource ?? route.interface.source(for: route.gateway ?? target) else {
       throw .addressNotAvailable
     }
@@ -172,10 +174,10 @@ public final class NetworkStack {
 
   private func groupPath(
     to target: IPv4Address, from wanted: IPv4Address?, via bound: NetworkInterface?,
-    _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
+    _ staysOnLink: Bool, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) throws(NetworkError) -> Path {
     guard
-      let interface = bound ?? routes.lookUp(target)?.interface
+      let interface = bound ?? routes.lookUp(target, onLinkOnly: staysOnLink)?.interface
         ?? interfaces.first(where: { candidate in
           wanted.map { address in candidate.addresses.contains { $0.address == address } } ?? false
         }), interface.isUp

@@ -12,6 +12,9 @@ public class DatagramSocket: Socket {
   let stack: NetworkStack
   let endpoint: DatagramEndpoint
   private var storedOptions: SocketOptions
+  /// When the datagram came that was received or shown last (SIOCGSTAMP); those that tell it themselves do not count
+  /// (Linux `sock_recv_timestamp`).
+  public private(set) var lastArrival: Instant?
 
   init(_ kind: SocketKind, on stack: NetworkStack, endpoint: DatagramEndpoint) {
     self.kind = kind
@@ -79,6 +82,13 @@ public class DatagramSocket: Socket {
     throw .operationNotSupported
   }
 
+  /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`.
+  func probe(
+    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    throw .operationNotSupported
+  }
+
   // MARK: Calls
 
   public func bind(to local: Endpoint) throws(SocketError) {
@@ -103,16 +113,20 @@ public class DatagramSocket: Socket {
   }
 
   public func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
+    _ memory: TransferMemory, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int {
+    guard memory.count <= 65_535 else { throw .network(.messageTooLong) }
+    if flags.contains(.probe) || !memory.isComplete { return try probe(memory, to: destination, flags, control) }
     let deadline = storedOptions.sendTimeout.map { stack.loop.now + $0 }
     while true {
       do throws(NetworkError) {
         // Even a send that fails leaves the socket with a port.
         try bindIfNeeded()
-        try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more), control)
-        noteSent(bytes.count, flags, control)
-        return bytes.count
+        try memory.withBytes(memory.count) { (bytes) throws(NetworkError) in
+          try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more), control)
+        }
+        noteSent(memory.count, flags, control)
+        return memory.count
       } catch .wouldBlock {
         if isNonBlocking || flags.contains(.nonBlocking) { throw .wouldBlock }
         try await wait(for: .writable, until: deadline)
@@ -122,33 +136,41 @@ public class DatagramSocket: Socket {
     }
   }
 
+  /// A message that is not sent: because it is not to be, or because its bytes do not exist, which is found out last.
+  private func probe(
+    _ memory: TransferMemory, to destination: Endpoint?, _ flags: TransferFlags, _ control: DatagramControl?
+  ) throws(SocketError) -> Int {
+    try networked { () throws(NetworkError) in
+      try bindIfNeeded()
+      try memory.withBytes(memory.presentCount) { (bytes) throws(NetworkError) in
+        try probe(bytes.bytes, to: destination, control)
+      }
+      guard !flags.contains(.probe) else { return }
+      // With its headers it would be more than a datagram can be.
+      let header = kind.transport == .datagram ? 28 : 20
+      guard memory.count + header <= 65_535 else { throw .messageTooLong }
+      try endpoint.checkSendable()
+    }
+    guard flags.contains(.probe) else { throw .badMemory }
+    return memory.count
+  }
+
   public func receive(
-    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+    into memory: TransferMemory, flags: TransferFlags
   ) async throws(SocketError) -> ReceiveResult {
     let deadline = storedOptions.receiveTimeout.map { stack.loop.now + $0 }
     while true {
       if endpoint.isClosed { throw .network(.closed) }
       if let error = endpoint.takeError() { throw .network(error) }
-      var span = buffer.mutableBytes
-      if flags.contains(.peek), storedOptions.peekOffset >= 0 {
-        let offset = Int(storedOptions.peekOffset)
-        if let (datagram, left) = endpoint.peek(into: &span, at: offset) {
-          let count = min(left, buffer.count)
-          movePeekOffset(flags.contains(.wholeLength) ? datagram.length : count)
-          var result = ReceiveResult(
-            count: count, fullCount: datagram.length, source: datagram.source, datagram: datagram)
-          // A datagram whose rest is shown counts as whole (Linux `udp_recvmsg`).
-          result.isCut = buffer.count <= left && buffer.count < datagram.length
-          return result
-        }
-      } else if let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) {
-        if !flags.contains(.peek) {
-          movePeekOffset(-(flags.contains(.wholeLength) ? datagram.length : min(datagram.length, buffer.count)))
-        }
-        var result = ReceiveResult(
-          count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source,
-          datagram: datagram)
-        if datagram.optionLength > 0 { result.headerOptions = endpoint.receivedOptions }
+      // No datagram is longer.
+      let result = memory.withRoom(min(memory.count, 65_535)) { buffer in
+        let result = take(into: buffer, flags)
+        return (result, result?.storedCount ?? 0)
+      }
+      if let result {
+        // It is lost with the bytes that could not be stored, as in Linux.
+        guard result.storedCount <= memory.presentCount else { throw .badMemory }
+        if storedOptions.timestamp == 0, let datagram = result.datagram { lastArrival = datagram.time }
         return result
       }
       // Only who would wait is told of the end.
@@ -156,6 +178,31 @@ public class DatagramSocket: Socket {
       if endpoint.isReceiveShutDown { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
       try await wait(for: .readable, until: deadline)
     }
+  }
+
+  /// The datagram that is next, or is to be shown; nil: there is none.
+  private func take(into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags) -> ReceiveResult? {
+    var span = buffer.mutableBytes
+    if flags.contains(.peek), storedOptions.peekOffset >= 0 {
+      let offset = Int(storedOptions.peekOffset)
+      guard let (datagram, left) = endpoint.peek(into: &span, at: offset) else { return nil }
+      let count = min(left, buffer.count)
+      movePeekOffset(flags.contains(.wholeLength) ? datagram.length : count)
+      var result = ReceiveResult(
+        count: count, fullCount: datagram.length, source: datagram.source, datagram: datagram)
+      // A datagram whose rest is shown counts as whole (Linux `udp_recvmsg`).
+      result.isCut = buffer.count <= left && buffer.count < datagram.length
+      return result
+    }
+    guard let datagram = endpoint.receive(into: &span, peek: flags.contains(.peek)) else { return nil }
+    if !flags.contains(.peek) {
+      movePeekOffset(-(flags.contains(.wholeLength) ? datagram.length : min(datagram.length, buffer.count)))
+    }
+    var result = ReceiveResult(
+      count: min(datagram.length, buffer.count), fullCount: datagram.length, source: datagram.source,
+      datagram: datagram)
+    if datagram.optionLength > 0 { result.headerOptions = endpoint.receivedOptions }
+    return result
   }
 
   /// SO_PEEK_OFF follows what is looked at and what is taken.

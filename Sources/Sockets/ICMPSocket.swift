@@ -18,6 +18,11 @@ public final class ICMPSocket: DatagramSocket {
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
   override func disconnectEndpoint() { icmp.disconnect() }
+  override func probe(
+    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    try icmp.probe(start, to: destination?.address, control: control)
+  }
   override func sendMessage(
     _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {

@@ -20,6 +20,11 @@ public final class RawSocket: DatagramSocket {
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
+  override func probe(
+    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    try raw.probe(to: destination?.address, control: control)
+  }
   override func sendMessage(
     _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {

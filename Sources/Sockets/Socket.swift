@@ -33,13 +33,12 @@ public protocol Socket: AnyObject {
   func accept(isNonBlocking: Bool) async throws(SocketError) -> any Socket
   func shutdown(_ directions: ShutdownDirections) throws(SocketError)
 
-  /// Sends; returns how many bytes were taken. Streams take no `control`.
+  /// Sends; returns how many bytes were taken. Streams take no `control`, and a `destination` only with
+  /// ``TransferFlags/connects``.
   func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
+    _ memory: TransferMemory, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int
-  func receive(
-    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
-  ) async throws(SocketError) -> ReceiveResult
+  func receive(into memory: TransferMemory, flags: TransferFlags) async throws(SocketError) -> ReceiveResult
 
   /// True for a TCP socket that listens (SO_ACCEPTCONN).
   var isListening: Bool { get }
@@ -70,7 +69,13 @@ extension Socket {
   public func send(
     _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags
   ) async throws(SocketError) -> Int {
-    try await send(bytes, to: destination, flags: flags, control: nil)
+    try await send(TransferMemory(bytes), to: destination, flags: flags, control: nil)
+  }
+
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+  ) async throws(SocketError) -> ReceiveResult {
+    try await receive(into: TransferMemory(buffer), flags: flags)
   }
 }
 
@@ -118,6 +123,10 @@ public struct TransferFlags: OptionSet, Sendable {
   public static let wholeLength = TransferFlags(rawValue: 128)
   /// Tell when the bytes may be reused (MSG_ZEROCOPY); of meaning with SO_ZEROCOPY only.
   public static let zeroCopy = TransferFlags(rawValue: 64)
+  /// Find out whether the message could be sent, but do not send it (MSG_PROBE; datagrams only).
+  public static let probe = TransferFlags(rawValue: 256)
+  /// Connect first (MSG_FASTOPEN; streams only).
+  public static let connects = TransferFlags(rawValue: 512)
 }
 
 /// What was received: how many bytes went into the buffer, how many the datagram had, and from where.
@@ -194,6 +203,8 @@ public enum SocketError: Error, Equatable, Sendable {
   case notPermitted
   /// ENOMEM: there is no room for what a stream in repair is given.
   case noMemory
+  /// EFAULT: the program does not have the memory that it named.
+  case badMemory
 
   public static var wouldBlock: SocketError { .network(.wouldBlock) }
   public static var invalidArgument: SocketError { .network(.invalidArgument) }

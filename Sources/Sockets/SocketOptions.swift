@@ -83,6 +83,7 @@ public struct SocketOptions: Sendable, Equatable {
     var rules = LocalAddressRules()
     rules.takesForeignAddresses = bindsForeignAddresses != 0
     rules.isTransparent = isTransparent != 0
+    rules.staysOnLink = dontRoute
     rules.lowestPort = UInt16(truncatingIfNeeded: portRange)
     rules.highestPort = UInt16(truncatingIfNeeded: portRange >> 16)
     return rules

@@ -40,6 +40,18 @@ extension TCPSocket {
 
   public func connect(to remote: Endpoint?) async throws(SocketError) {
     guard let remote else { return disconnect() }
+    try await connect(to: remote, isNonBlocking: isNonBlocking)
+  }
+
+  /// MSG_FASTOPEN. Nobody here has a cookie of a server, so the first segment carries no bytes: they follow when the
+  /// connection stands (RFC 7413 4.1).
+  func connectToSend(_ remote: Endpoint?, _ flags: TransferFlags) async throws(SocketError) {
+    guard remote != nil || !heedsConnectAddress else { throw .invalidArgument }
+    try await connect(
+      to: remote ?? Endpoint(.any, 0), isNonBlocking: isNonBlocking || flags.contains(.nonBlocking))
+  }
+
+  private func connect(to remote: Endpoint, isNonBlocking: Bool) async throws(SocketError) {
     switch role {
     case .listener: throw .network(.alreadyConnected)
     case .unconnected:
@@ -160,10 +172,12 @@ extension TCPSocket {
         throw isClosed ? .network(.closed) : .invalidArgument
       }
       if let connection = listener.accept() {
+        // One connection wakes one of those who wait: the next is for the next.
+        if listener.readiness.contains(.readable) { waiters.wake(.readable) }
         return TCPSocket(accepted: connection, by: self)
       }
       if isNonBlocking { throw .wouldBlock }
-      try await wait(for: .readable, until: deadline)
+      try await wait(for: .readable, until: deadline, isExclusive: true)
     }
   }
 

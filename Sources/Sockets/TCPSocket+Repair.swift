@@ -108,14 +108,15 @@ extension TCPSocket {
 
   /// A send in repair mode that the stream itself does not take; nil: it goes on as any other (Linux
   /// `tcp_sendmsg_locked`, `tcp_send_rcvq`).
-  func sendInRepair(_ bytes: UnsafeRawBufferPointer, _ connection: TCPConnection) throws(SocketError) -> Int? {
+  func sendInRepair(_ memory: TransferMemory, _ connection: TCPConnection) throws(SocketError) -> Int? {
     switch repair.queue {
     case .send: return nil
     case .none: throw .invalidArgument
     case .receive:
-      guard !bytes.isEmpty else { return 0 }
-      let count = Self.bufferCount(bytes.count)
-      guard connection.appendReceived(UnsafeRawBufferPointer(rebasing: bytes[..<count]).bytes) else { throw .noMemory }
+      guard memory.count > 0 else { return 0 }
+      let count = Self.bufferCount(memory.count)
+      guard memory.presentCount >= count else { throw .badMemory }
+      guard memory.withBytes(count, { connection.appendReceived($0.bytes) }) else { throw .noMemory }
       return count
     }
   }
@@ -125,7 +126,7 @@ extension TCPSocket {
 
   /// A read in repair mode; nil: it goes on as any other (Linux `tcp_recvmsg_locked`).
   func receiveInRepair(
-    into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags
+    into memory: TransferMemory, _ flags: TransferFlags
   ) throws(SocketError) -> ReceiveResult? {
     guard !isListening else { throw .notConnected }
     guard flags.contains(.peek) else { throw .notPermitted }
@@ -133,9 +134,12 @@ extension TCPSocket {
     case .receive: return nil
     case .none: throw .invalidArgument
     case .send:
-      let count = connection?.peekUnacknowledged(into: buffer) ?? 0
+      let count = connection?.unacknowledgedQueue ?? 0
+      let shown = min(count, memory.count)
+      guard memory.presentCount >= shown else { throw .badMemory }
+      memory.withRoom(shown) { ((), connection?.peekUnacknowledged(into: $0) ?? 0) }
       var result = ReceiveResult(count: count, fullCount: count, source: nil)
-      result.storedCount = min(count, buffer.count)
+      result.storedCount = shown
       return result
     }
   }

@@ -5,8 +5,9 @@ import Packets
 // Bytes in and out (Linux `tcp_sendmsg`, `tcp_recvmsg`).
 extension TCPSocket {
   public func send(
-    _ bytes: UnsafeRawBufferPointer, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
+    _ memory: TransferMemory, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int {
+    if flags.contains(.connects) { try await connectToSend(destination, flags) }
     let deadline = storedOptions.sendTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
     let stampKinds = stampKinds(control)
@@ -26,17 +27,14 @@ extension TCPSocket {
           throw .network(connection.takeError() ?? .brokenPipe)
         }
       } else {
-        if repair.isOn, let count = try sendInRepair(bytes, connection) { return count }
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[sent...]).bytes
-        if flags.contains(.outOfBand) {
-          sent += connection.sendUrgent(rest)
-        } else if let stampKinds {
-          connection.stamps = stamps
-          sent += connection.sendStamped(rest, stampKinds, more: flags.contains(.more), isFinal: !mayWait)
-        } else {
-          sent += flags.contains(.more) ? connection.sendMore(rest) : connection.send(rest)
+        if repair.isOn, let count = try sendInRepair(memory, connection) { return count }
+        let movable = memory.movable(memory.count - sent, from: sent)
+        if movable == 0, sent < memory.count, connection.writableCount > 0 {
+          guard sent > 0 else { throw .badMemory }
+          return sent
         }
-        if sent == bytes.count { break }
+        sent += give(memory, from: sent, movable, to: connection, flags, stampKinds, isFinal: !mayWait)
+        if sent == memory.count { break }
       }
       guard mayWait else {
         if sent > 0 { return sent }
@@ -50,17 +48,35 @@ extension TCPSocket {
     return sent
   }
 
+  /// Hands `length` bytes to the connection; returns how many it took. `isFinal`: the call ends with those.
+  private func give(
+    _ memory: TransferMemory, from offset: Int, _ length: Int, to connection: TCPConnection, _ flags: TransferFlags,
+    _ stampKinds: [StreamStamps.Kind]?, isFinal: Bool
+  ) -> Int {
+    if stampKinds != nil { connection.stamps = stamps }
+    return memory.forEach(from: offset, length) { piece, isLast in
+      let bytes = UnsafeRawBufferPointer(piece).bytes
+      if isLast, flags.contains(.outOfBand) { return connection.sendUrgent(bytes) }
+      // More follows at once: no piece ends a segment but the last.
+      let more = !isLast || flags.contains(.more) && !flags.contains(.outOfBand)
+      if let stampKinds, isLast || isFinal && piece.count >= connection.writableCount {
+        return connection.sendStamped(bytes, stampKinds, more: more, isFinal: isFinal)
+      }
+      return more ? connection.sendMore(bytes) : connection.send(bytes)
+    }
+  }
+
   private static func maySend(_ connection: TCPConnection) -> Bool { connection.state.canTransfer }
 
   public func receive(
-    into buffer: UnsafeMutableRawBufferPointer, flags: TransferFlags
+    into memory: TransferMemory, flags: TransferFlags
   ) async throws(SocketError) -> ReceiveResult {
-    if flags.contains(.outOfBand) { return try receiveUrgent(into: buffer, flags) }
-    if repair.isOn, let result = try receiveInRepair(into: buffer, flags) { return result }
+    if flags.contains(.outOfBand) { return try receiveUrgent(into: memory, flags) }
+    if repair.isOn, let result = try receiveInRepair(into: memory, flags) { return result }
     let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
     let wanted =
-      flags.contains(.waitAll) ? buffer.count : max(1, min(storedOptions.receiveLowWater, buffer.count))
+      flags.contains(.waitAll) ? memory.count : max(1, min(storedOptions.receiveLowWater, memory.count))
     var received = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
@@ -72,10 +88,13 @@ extension TCPSocket {
       // Nothing is read across an urgent mark.
       if received > 0 && connection.isAtUrgentMark { break }
       let available = connection.readableCount
-      take(from: connection, into: buffer, flags, &received)
+      guard take(from: connection, into: memory, flags, &received) else {
+        if received > 0 { break }
+        throw .badMemory
+      }
       if received > 0 && connection.isAtUrgentMark { break }
       // A read of no bytes waits for some (recvfrom(2) of Linux).
-      if received >= wanted || (buffer.isEmpty && available > 0) { break }
+      if received >= wanted || (memory.count == 0 && available > 0) { break }
       if received > 0 && !mayWait { break }
       if isReceiveShut || connection.isReceiveClosed || connection.pendingError != nil {
         // Bytes come before the error, the error before the end of the stream, unless the peer has said that first.
@@ -102,22 +121,46 @@ extension TCPSocket {
     storedOptions.peekOffset = Int32(clamping: max(0, Int(storedOptions.peekOffset) + count))
   }
 
+  /// Takes or shows what can be read now. False: the program does not have the memory for it.
   private func take(
-    from connection: TCPConnection, into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags,
-    _ received: inout Int
-  ) {
-    let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[received...])
-    switch (flags.contains(.peek), flags.contains(.discard)) {
-    case (true, true): received = connection.peekCount(buffer.count)
-    case (true, false): received = connection.peek(into: buffer, skipping: max(0, Int(storedOptions.peekOffset)))
-    case (false, true): received += connection.discard(rest.count)
-    case (false, false): received += connection.receive(into: rest)
+    from connection: TCPConnection, into memory: TransferMemory, _ flags: TransferFlags, _ received: inout Int
+  ) -> Bool {
+    let isPeek = flags.contains(.peek)
+    if flags.contains(.discard) {
+      if isPeek {
+        received = connection.peekCount(memory.count)
+      } else {
+        received += connection.discard(memory.count - received)
+      }
+      return true
     }
+    let left = memory.count - received
+    if isPeek {
+      // Shown from the beginning each time.
+      let offset = max(0, Int(storedOptions.peekOffset))
+      let shown = offset == 0 ? connection.peekCount(memory.count) : connection.readableCount - offset
+      let wanted = max(0, min(memory.count, shown))
+      let movable = memory.movable(wanted, from: 0)
+      guard movable > 0 || wanted == 0 else { return false }
+      received = memory.withRoom(movable) { buffer in
+        let count = connection.peek(into: buffer, skipping: offset)
+        return (count, count)
+      }
+      return true
+    }
+    let wanted = connection.peekCount(left)
+    let movable = memory.movable(wanted, from: received)
+    guard movable > 0 || wanted == 0 else { return false }
+    // Also if there is no byte: the reader may stand at an urgent one, which is then passed.
+    received += memory.forEach(from: received, max(movable, min(memory.presentCount - received, 1))) { piece, _ in
+      connection.receive(into: piece)
+    }
+    return true
   }
 
   /// The urgent byte, which is never waited for (Linux `tcp_recv_urg`).
   private func receiveUrgent(
-    into buffer: UnsafeMutableRawBufferPointer, _ flags: TransferFlags
+    into memory: TransferMemory, _ flags: TransferFlags
   ) throws(SocketError) -> ReceiveResult {
     guard !isListening else { throw .notConnected }
     guard let connection else { throw .invalidArgument }
@@ -125,16 +168,21 @@ extension TCPSocket {
       try connection.receiveUrgent(peek: flags.contains(.peek), isReceiveShut: isReceiveShut)
     }
     guard let byte else { return ReceiveResult(count: 0, fullCount: 0, source: nil) }
-    if let first = buffer.baseAddress, !flags.contains(.discard) { first.storeBytes(of: byte, as: UInt8.self) }
-    var result = ReceiveResult(count: min(buffer.count, 1), fullCount: 1, source: nil, isOutOfBand: true)
+    if memory.count > 0, !flags.contains(.discard) {
+      guard memory.presentCount > 0 else { throw .badMemory }
+      withUnsafeBytes(of: byte) { memory.store($0) }
+    }
+    var result = ReceiveResult(count: min(memory.count, 1), fullCount: 1, source: nil, isOutOfBand: true)
     if flags.contains(.discard) { result.storedCount = 0 }
     return result
   }
 
   public var isAtMark: Bool? { connection?.isAtUrgentMark ?? false }
 
-  func wait(for interest: Readiness, until deadline: Instant?) async throws(SocketError) {
-    switch await waiters.wait(for: interest, on: loop, until: deadline) {
+  func wait(
+    for interest: Readiness, until deadline: Instant?, isExclusive: Bool = false
+  ) async throws(SocketError) {
+    switch await waiters.wait(for: interest, on: loop, until: deadline, isExclusive: isExclusive) {
     case .woken: return
     case .timedOut: throw .wouldBlock
     case .cancelled: throw .interrupted

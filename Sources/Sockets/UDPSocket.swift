@@ -30,6 +30,11 @@ public final class UDPSocket: DatagramSocket {
     try udp.connect(to: remote)
   }
   override func disconnectEndpoint() { udp.disconnect() }
+  override func probe(
+    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+  ) throws(NetworkError) {
+    try udp.probe(to: destination, control: control)
+  }
 
   // MARK: Corking
 

@@ -90,24 +90,4 @@ struct DescriptorTests {
     #expect(calls.openDescriptors.isEmpty)
     #expect(bench.stack.udp.endpoints.isEmpty)
   }
-
-  @Test("a full table refuses sockets and accepted connections, which are then closed")
-  func full() throws {
-    let bench = BenchKernel()
-    let calls = SystemCalls(stack: bench.stack, reserved: 3, limit: 5)
-    try bench.loop.run {
-      let listener = try calls.socket(2, SocketType.SOCK_STREAM, 0)
-      try calls.listen(listener, backlog: 4)
-      let port = try calls.getsockname(listener)
-      let client = try calls.socket(2, SocketType.SOCK_STREAM, 0)
-      #expect((listener, client) == (3, 4))
-      #expect(throws: Errno.EMFILE) { try calls.socket(2, SocketType.SOCK_STREAM, 0) }
-      try await calls.connect(client, to: port)
-      await #expect(throws: Errno.EMFILE) { try await calls.accept4(listener) }
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4, alignment: 1)
-      defer { buffer.deallocate() }
-      #expect(try await calls.read(client, buffer) == 0)
-      await calls.closeAll()
-    }
-  }
 }

@@ -6,6 +6,8 @@ public struct DatagramControl: Sendable, Equatable {
   /// IP_PKTINFO: the address to send from, and the index of the interface to send over (0: any).
   public var source: IPv4Address?
   public var interfaceIndex = 0
+  /// MSG_DONTROUTE: no router is used.
+  public var staysOnLink = false
   /// IP_TTL, IP_TOS
   public var timeToLive: UInt8?
   public var typeOfService: UInt8?
@@ -19,5 +21,5 @@ public struct DatagramControl: Sendable, Equatable {
   public init() {}
 
   /// The path of the last datagram will not do.
-  var choosesPath: Bool { source != nil || interfaceIndex != 0 || headerOptions != nil }
+  var choosesPath: Bool { source != nil || interfaceIndex != 0 || headerOptions != nil || staysOnLink }
 }

@@ -219,7 +219,7 @@ public class DatagramEndpoint {
   }
 
   /// Asked when everything else is right, as in Linux: a pending error, then a direction that is shut down.
-  func checkSendable() throws(NetworkError) {
+  public func checkSendable() throws(NetworkError) {
     if let pending = takeError() { throw pending }
     if isSendShutDown { throw .brokenPipe }
   }

@@ -57,13 +57,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
   public func send(
     _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
-    try checkOpen()
-    guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
-      throw .invalidArgument
-    }
-    guard let target = destination ?? remote?.address else { throw .destinationRequired }
-    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
-    let path = try path(to: Endpoint(target, 0), control)
+    let (target, path) = try way(message, to: destination, control)
     try checkSendable()
     let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
     let payload = message.clamped(ICMPField.headerLength)
@@ -83,6 +77,27 @@ public final class ICMPEndpoint: DatagramEndpoint {
       $0.outMsgs &+= 1
       $0.outEchos &+= 1
     }
+  }
+
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s; `message`
+  /// begins with the header (MSG_PROBE).
+  public func probe(
+    _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
+  ) throws(NetworkError) {
+    _ = try way(message, to: destination, control)
+  }
+
+  /// Whom a message goes to, and how.
+  private func way(
+    _ message: RawSpan, to destination: IPAddress?, _ control: DatagramControl?
+  ) throws(NetworkError) -> (IPAddress, Path) {
+    try checkOpen()
+    guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
+      throw .invalidArgument
+    }
+    guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
+    return (target, try path(to: Endpoint(target, 0), control))
   }
 
   func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {

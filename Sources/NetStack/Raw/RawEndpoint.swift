@@ -49,15 +49,8 @@ public final class RawEndpoint: DatagramEndpoint {
   public func send(
     _ bytes: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
-    try checkOpen()
-    guard let target = destination ?? remote?.address else { throw .destinationRequired }
-    let path = try path(to: Endpoint(target, 0), control)
-    // What is sent without a header of its own goes out even after shutdown, as in Linux.
-    if includesHeader {
-      try checkSendable()
-    } else if let pending = takeError() {
-      throw pending
-    }
+    let (target, path) = try way(to: destination, control)
+    try checkSendable()
     do {
       if includesHeader {
         try sendWhole(bytes, on: path)
@@ -69,6 +62,26 @@ public final class RawEndpoint: DatagramEndpoint {
       reportTooLong(error, on: path)
       throw noteBusy(error)
     }
+  }
+
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
+  public func probe(to destination: IPAddress? = nil, control: DatagramControl? = nil) throws(NetworkError) {
+    _ = try way(to: destination, control)
+  }
+
+  /// Whom a datagram goes to, and how.
+  private func way(
+    to destination: IPAddress?, _ control: DatagramControl?
+  ) throws(NetworkError) -> (IPAddress, Path) {
+    try checkOpen()
+    guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    return (target, try path(to: Endpoint(target, 0), control))
+  }
+
+  /// What is sent without a header of its own goes out even after shutdown, as in Linux.
+  public override func checkSendable() throws(NetworkError) {
+    if includesHeader { return try super.checkSendable() }
+    if let pending = takeError() { throw pending }
   }
 
   private func sendWhole(_ bytes: RawSpan, on path: Path) throws(NetworkError) {

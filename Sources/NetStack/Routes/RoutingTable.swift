@@ -75,9 +75,13 @@ public final class RoutingTable {
     return before - entries.count
   }
 
-  /// The best route to `destination` over an interface that is up (over `interface` only, if one is given).
-  public func lookUp(_ destination: IPv4Address, via interface: NetworkInterface? = nil) -> Route? {
+  /// The best route to `destination` over an interface that is up (over `interface` only, if one is given; without a
+  /// router with `onLinkOnly`).
+  public func lookUp(
+    _ destination: IPv4Address, via interface: NetworkInterface? = nil, onLinkOnly: Bool = false
+  ) -> Route? {
     for route in entries where route.prefix.contains(destination) && route.interface.isUp {
+      if onLinkOnly, route.gateway != nil { continue }
       if let interface, route.interface !== interface { continue }
       return route
     }

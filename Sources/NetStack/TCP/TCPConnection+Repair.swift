@@ -90,15 +90,17 @@ extension TCPConnection {
   /// Bytes have left, not counting those that only count as sent (Linux `bytes_sent`).
   public var hasSentBytes: Bool { statistics.bytesSent + statistics.bytesRetransmitted > 0 }
 
-  /// Copies what the peer has not acknowledged, sent or not, into `buffer`; returns how much there is, which may be more
-  /// (Linux `tcp_peek_sndq`).
+  /// Bytes that the peer has not acknowledged, sent or not.
+  public var unacknowledgedQueue: Int { min(queuedBytes, sendRing.capacity) }
+
+  /// Copies those into `buffer`; returns how many fitted (Linux `tcp_peek_sndq`).
   public func peekUnacknowledged(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-    let queued = min(queuedBytes, sendRing.capacity)
+    let queued = unacknowledgedQueue
     let count = min(queued, buffer.count)
     if count > 0, let base = buffer.baseAddress {
       sendRing.copy(count, from: writeEnd - queued, to: unsafe MemoryWindow(base, count: count), at: 0)
     }
-    return queued
+    return count
   }
 
   // MARK: Leaving it

@@ -210,7 +210,8 @@ extension TCPConnection {
   func freshPath() throws(NetworkError) -> Path {
     let path = try layer.stack.path(
       to: key.remoteAddress, from: key.localAddress, via: chosen.interfaceIndex,
-      isTransparent: chosen.rules.isTransparent, headerOptions: chosen.headerOptions)
+      isTransparent: chosen.rules.isTransparent, staysOnLink: chosen.rules.staysOnLink,
+      headerOptions: chosen.headerOptions)
     try chosen.policies?.checkSending(.tcp, from: key.localPort, to: key.remote, on: path)
     return path
   }

@@ -106,7 +106,8 @@ extension TCPLayer {
     do {
       path = try stack.path(
         to: key.remoteAddress, from: key.localAddress, via: listener.parameters.interfaceIndex,
-        isTransparent: listener.parameters.rules.isTransparent, headerOptions: listener.parameters.headerOptions)
+        isTransparent: listener.parameters.rules.isTransparent,
+        staysOnLink: listener.parameters.rules.staysOnLink, headerOptions: listener.parameters.headerOptions)
       try listener.parameters.policies?.checkSending(.tcp, from: key.localPort, to: key.remote, on: path)
     } catch {
       counted.listenDrops &+= 1

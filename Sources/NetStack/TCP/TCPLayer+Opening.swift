@@ -60,7 +60,7 @@ extension TCPLayer {
     let wanted = binding?.local.address ?? source
     let path = try stack.path(
       to: remote.address, from: wanted, via: parameters.interfaceIndex, isTransparent: parameters.rules.isTransparent,
-      headerOptions: parameters.headerOptions)
+      staysOnLink: parameters.rules.staysOnLink, headerOptions: parameters.headerOptions)
     guard !path.isBroadcast, path.destination.v4?.isMulticast != true else { throw .networkUnreachable }
     remote.address = path.destination
     try parameters.policies?.checkSending(.tcp, from: binding?.local.port ?? 0, to: remote, on: path)

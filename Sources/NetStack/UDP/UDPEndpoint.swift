@@ -87,14 +87,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   public func send(
     _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
-    try checkOpen()
-    guard var target = destination ?? remote else { throw .destinationRequired }
     guard payload.byteCount <= 65535 else { throw .messageTooLong }
-    // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
-    guard destination?.port != 0 else { throw .invalidArgument }
-    if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
-    if target.address.isUnspecified { target.address = IPAddress(.loopback) }
-    let path = try path(to: target, control)
+    let (target, path) = try way(to: destination, control)
     try checkSendable()
     let size = control?.segmentSize ?? segmentSize
     if size > 0 {
@@ -102,6 +96,24 @@ public final class UDPEndpoint: DatagramEndpoint {
     } else {
       try sendOne(payload, target, on: path, control)
     }
+  }
+
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
+  public func probe(to destination: Endpoint? = nil, control: DatagramControl? = nil) throws(NetworkError) {
+    _ = try way(to: destination, control)
+  }
+
+  /// Whom a datagram goes to, and how.
+  private func way(
+    to destination: Endpoint?, _ control: DatagramControl?
+  ) throws(NetworkError) -> (Endpoint, Path) {
+    try checkOpen()
+    guard var target = destination ?? remote else { throw .destinationRequired }
+    // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
+    guard destination?.port != 0 else { throw .invalidArgument }
+    if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
+    if target.address.isUnspecified { target.address = IPAddress(.loopback) }
+    return (target, try path(to: target, control))
   }
 
   /// UDP_SEGMENT: cuts what one call sends into datagrams of `size` bytes, the last of which may be shorter (Linux

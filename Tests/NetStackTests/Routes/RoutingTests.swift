@@ -59,6 +59,31 @@ struct RoutingTests {
     }
   }
 
+  @Test("who stays on the link uses no router")
+  func onLinkOnly() throws {
+    try routes.addDefault(gateway: gateway(2), interface: host.interface)
+    let far = IPAddress(IPv4Address(8, 8, 8, 8))
+    let group = IPAddress(IPv4Address(224, 0, 0, 5))
+    #expect(try host.stack.path(to: far, from: nil).nextHop == gateway(2))
+    #expect(throws: NetworkError.noRoute) { try host.stack.path(to: far, from: nil, staysOnLink: true) }
+    #expect(throws: NetworkError.noRoute) { try host.stack.path(to: group, from: nil, staysOnLink: true) }
+    // An interface or a source that is named stands for its link.
+    let index = host.interface.index
+    #expect(try host.stack.path(to: far, from: nil, via: index, staysOnLink: true).nextHop == far.v4)
+    #expect(try host.stack.path(to: group, from: host.address, staysOnLink: true).interface === host.interface)
+    let near = IPAddress(IPv4Address(10, 0, 0, 9))
+    #expect(try host.stack.path(to: near, from: nil, staysOnLink: true).nextHop == near.v4)
+    // For one datagram, or for all of an endpoint.
+    let endpoint = host.stack.udp.open()
+    try endpoint.send([1].span.bytes, to: Endpoint(far, 9))
+    var control = DatagramControl()
+    control.staysOnLink = true
+    #expect(throws: NetworkError.noRoute) { try endpoint.send([1].span.bytes, to: Endpoint(far, 9), control: control) }
+    endpoint.rules.staysOnLink = true
+    #expect(throws: NetworkError.noRoute) { try endpoint.send([1].span.bytes, to: Endpoint(far, 9)) }
+    endpoint.close()
+  }
+
   @Test("without a link there is no route, and neighbours are forgotten")
   func linkDown() throws {
     let target = IPAddress(IPv4Address(10, 0, 0, 9))

@@ -1,0 +1,189 @@
+import LinuxABI
+import Testing
+
+@Suite("fcntl and ioctl answer whatever they are asked")
+struct FileControlTests {
+  private static let kinds: [(String, Int32, Int32)] = [
+    ("TCP", SocketType.SOCK_STREAM, 0), ("UDP", SocketType.SOCK_DGRAM, 0), ("raw", SocketType.SOCK_RAW, 252),
+    ("ping", SocketType.SOCK_DGRAM, 1),
+  ]
+
+  /// A `struct flock`.
+  private static func lock(_ type: Int16, _ whence: Int16, _ start: Int64, _ length: Int64, _ process: Int32) -> [UInt8]
+  {
+    let words = [UInt64(UInt16(bitPattern: type)) | UInt64(UInt16(bitPattern: whence)) << 16].withUnsafeBytes {
+      Array($0)
+    }
+    return words + [start, length, Int64(process)].withUnsafeBytes { Array($0) }
+  }
+
+  static let fileScenarios: [Scenario] = [
+    Scenario("fcntl: every command", since: KernelVersion(6, 17)) { k in
+      for command in Array(1...60) + Array(1020...1038) where ![8, 1027, 1030].contains(command) {
+        for argument in [0, 1, 2, 8, -1, 1 << 31] {
+          let s = await k.udp()
+          await k.fcntl(s, Int32(command), argument)
+          await k.close(s)
+        }
+        let s = await k.tcp()
+        let pointer = k.room(64)
+        let result = await k.raw(.fcntl, [s, command, Int(pointer)])
+        // A pointer is no number to be compared.
+        let takesNumbers = [4, 10].contains(command)
+        k.note("fcntl \(command) = \(takesNumbers ? "" : Session.text(result)) \(k.get(pointer, count: 40))", #line)
+        await k.close(s)
+        await k.fcntl(900, Int32(command), 8)
+      }
+    },
+    Scenario("fcntl: owners and signals") { k in
+      let s = await k.udp()
+      for owner in [1, 0, 5_000_000, -5_000_000, 1 << 31, 1 << 40, 1] {
+        await k.fcntl(s, FileControl.F_SETOWN, owner)
+        await k.fcntl(s, FileControl.F_GETOWN)
+      }
+      for signal in [1, 10, 64, 65, -1, 1 << 33] {
+        await k.fcntl(s, FileControl.F_SETSIG, signal)
+        await k.fcntl(s, FileControl.F_GETSIG)
+      }
+      for kind: Int32 in [0, 1, 2, 3, -1] {
+        for number: Int32 in [0, 1, 5_000_000, -1] where kind != 2 || number != 1 {
+          await k.call(
+            .fcntl, s, Int(FileControl.F_SETOWN_EX), Int(k.put([kind, number].withUnsafeBytes { Array($0) })))
+          let pointer = k.room(8)
+          let result = await k.raw(.fcntl, [s, Int(FileControl.F_GETOWN_EX), Int(pointer)])
+          k.note("F_GETOWN_EX \(result) \(k.get(pointer, count: 8))", #line)
+        }
+      }
+      // The owner belongs to the open file.
+      let twin = await k.duplicate(.dup, s)
+      await k.fcntl(twin, FileControl.F_SETOWN, 1)
+      await k.fcntl(s, FileControl.F_GETOWN)
+      await k.fcntl(s, FileControl.F_DUPFD_QUERY, twin)
+      await k.fcntl(s, FileControl.F_DUPFD_QUERY, s)
+      await k.fcntl(s, FileControl.F_DUPFD_QUERY, 900)
+      let other = await k.udp()
+      await k.fcntl(s, FileControl.F_DUPFD_QUERY, other)
+    },
+    Scenario("fcntl: locks") { k in
+      for command in [5, 6, 7, 36, 37, 38] {
+        func ask(_ bytes: [UInt8]) async {
+          let s = await k.udp()
+          let pointer = k.put(bytes)
+          let result = await k.raw(.fcntl, [s, command, Int(pointer)])
+          k.note("\(command) \(Session.text(result)) \(k.get(pointer, count: 32))", #line)
+          await k.close(s)
+        }
+        for type: Int16 in [0, 1, 2, 3, 4, 32, -1] {
+          for whence: Int16 in [0, 1, 2, 3, -1] { await ask(lock(type, whence, 0, 0, 0)) }
+        }
+        for (start, length) in [
+          (-1, 0), (5, -3), (5, -9), (1 << 62, 1 << 62), (0, 10), (.max, 1), (.max, 2), (1, .max), (2, .max),
+        ] as [(Int64, Int64)] { await ask(lock(0, 0, start, length, 0)) }
+        await ask(lock(0, 0, 0, 0, 7))
+      }
+    },
+    Scenario("fcntl: write hints") { k in
+      let s = await k.tcp()
+      for hint: UInt64 in [0, 1, 5, 6, 1 << 40] {
+        await k.call(.fcntl, s, Int(FileControl.F_SET_RW_HINT), Int(k.put(hint)))
+        let pointer = k.room(8)
+        let result = await k.raw(.fcntl, [s, Int(FileControl.F_GET_RW_HINT), Int(pointer)])
+        k.note("F_GET_RW_HINT \(result) \(k.get(pointer, as: UInt64.self))", #line)
+      }
+    },
+    Scenario("ioctl: FIOASYNC and the owner") { k in
+      let s = await k.tcp()
+      for value: Int32 in [1, 0, -7] {
+        await k.ioctl(s, ControlRequest.FIOASYNC, value)
+        await k.fcntl(s, FileControl.F_GETFL)
+      }
+      for set in [ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP] {
+        for owner: Int32 in [1, 0, 5_000_000, .min, -5_000_000] {
+          await k.ioctl(s, set, owner)
+          await k.ioctl(s, ControlRequest.FIOGETOWN, 77)
+          await k.ioctl(s, ControlRequest.SIOCGPGRP, 77)
+          await k.fcntl(s, FileControl.F_GETOWN)
+        }
+      }
+    },
+    Scenario("ioctl: bytes that were not sent") { k in
+      let (l, _) = await k.listener()
+      let (a, b) = await k.pair()
+      for s in [l, a, b] { await k.ioctl(s, ControlRequest.SIOCOUTQNSD, 77) }
+      await k.write(a, "data")
+      await k.settle()
+      await k.ioctl(a, ControlRequest.SIOCOUTQNSD, 77)
+      await k.set(a, 6, OptionName.TCP_CORK, 1)
+      await k.write(a, "data")
+      await k.ioctl(a, ControlRequest.SIOCOUTQNSD, 77)
+    },
+    Scenario("ioctl: the time of the last datagram") { k in
+      let (a, _) = await k.boundUDP()
+      let (b, port) = await k.boundUDP()
+      let stream = await k.tcp()
+      for request in [
+        ControlRequest.SIOCGSTAMP, ControlRequest.SIOCGSTAMPNS, ControlRequest.SIOCGSTAMP_NEW,
+        ControlRequest.SIOCGSTAMPNS_NEW,
+      ] {
+        func ask(_ s: Int, line: Int = #line) async {
+          let pointer = k.room(16)
+          let result = await k.raw(.ioctl, [s, Int(request), Int(pointer)])
+          let (seconds, fraction) = (k.get(pointer, as: Int64.self), k.get(pointer + 8, as: Int64.self))
+          let limit: Int64 = request & 1 == 1 ? 1_000_000_000 : 1_000_000
+          k.note("\(Session.text(result)) \(seconds > 0) \((0..<limit).contains(fraction))", line)
+        }
+        await ask(stream)
+        await ask(a)
+        await ask(b)
+        await k.call(.ioctl, b, Int(request), 8)
+        await k.send(a, "data", 0, to: port)
+        await k.settle()
+        await ask(b)
+        await k.receive(b, 9, MessageFlags.MSG_DONTWAIT)
+        await ask(b)
+        await k.call(.ioctl, b, Int(request), 8)
+      }
+    },
+  ]
+
+  /// Requests that tell of this machine's interfaces, make it load a module, or give out a descriptor.
+  private static let leftOut: Set<Int> = [0x8912, 0x8940, 0x8941, 0x894C, 0x8982, 0x8983, 0x89A0, 0x89A1]
+
+  static let requestScenarios: [Scenario] = kinds.flatMap { name, type, number in
+    [
+      Scenario("ioctl: every request with nothing in it, \(name)", needsRoot: true) { k in
+        let s = await k.socket(type, number)
+        for request in Array(0x8900...0x89FF) + Array(0x5400...0x54FF) where !leftOut.contains(request) {
+          let pointer = k.room(128)
+          let result = await k.raw(.ioctl, [s, request, Int(pointer)])
+          k.note("ioctl 0x\(String(request, radix: 16)) = \(Session.text(result)) \(k.get(pointer, count: 40))", #line)
+          await k.call(.ioctl, s, request, 8)
+          await k.call(.ioctl, s, request, 0)
+          await k.call(.ioctl, 900, request, 8)
+        }
+      },
+      Scenario("ioctl: what is asked of lo, \(name)", needsRoot: true) { k in
+        let s = await k.socket(type, number)
+        let questions =
+          [
+            0x8910, 0x8913, 0x8915, 0x8916, 0x8917, 0x8918, 0x8919, 0x891A, 0x891B, 0x891C, 0x891D, 0x891E, 0x891F,
+            0x8920, 0x8921, 0x8925, 0x8926, 0x8927, 0x8929, 0x8933, 0x8934, 0x8935, 0x8938, 0x8942, 0x8945, 0x8946,
+            0x8947, 0x8948, 0x894A, 0x8970, 0x8971, 0x8990, 0x8991, 0x89A2, 0x89A3, 0x89B0, 0x89B1,
+          ] + Array(0x89F0...0x89FF)
+        for request in questions {
+          for name in ["lo", "lo:1", "none0"] {
+            let pointer = k.put(Array(name.utf8) + [UInt8](repeating: 0, count: 64 - name.utf8.count))
+            let result = await k.raw(.ioctl, [s, request, Int(pointer)])
+            var answer = k.get(pointer, count: 40)
+            // Whether packets are looked at by others is this machine's business: IFF_PROMISC and its kin.
+            if request == 0x8913 { answer[17] = 0 }
+            k.note("ioctl 0x\(String(request, radix: 16)) \(name) = \(Session.text(result)) \(answer)", #line)
+          }
+        }
+      },
+    ]
+  }
+
+  @Test("fcntl and ioctl", arguments: fileScenarios) func file(_ scenario: Scenario) throws { try scenario.compare() }
+  @Test("requests", arguments: requestScenarios) func request(_ scenario: Scenario) throws { try scenario.compare() }
+}
