@@ -18,6 +18,10 @@ public struct BenchOptions: Sendable {
   public var gateway: IPv4Address?
   /// Name servers; empty takes those of DHCP.
   public var nameServers: [Endpoint] = []
+  /// How long DHCP may take: a lossy wire may cost it several attempts, 4, 8, 16 and 32 s apart (RFC 2131 4.1).
+  public var leasePatience = TimeSpan.seconds(60)
+  /// Gets a line where a start takes long, to say what it waits for.
+  public var notice: (@Sendable (String) -> Void)?
   /// Gets a line an event.
   public var eventSink: (@Sendable (String) -> Void)?
 
@@ -73,8 +77,37 @@ public final class Bench {
     // Name servers from the command line stand before those of the lease.
     let client = DHCPClient(station.interface, resolver: options.nameServers.isEmpty ? resolver : nil)
     dhcp = client
-    do throws(DHCPError) { _ = try await client.acquire(timeout: .seconds(10)) } catch {
-      throw .noAddress(String(describing: error))
+    do throws(DHCPError) { try await acquire(client) } catch .cancelled {
+      throw .noAddress(DHCPError.cancelled.description)
+    } catch {
+      let mtu = options.station.mtu
+      let cause = mtu < 576 ? "; --mtu \(mtu) is less than the 576 bytes that it takes for granted (RFC 2131 2)" : ""
+      throw .noAddress(error.description + cause)
+    }
+  }
+
+  /// When a user wonders what goes on.
+  private static let silence = TimeSpan.seconds(3)
+
+  private func acquire(_ client: DHCPClient) async throws(DHCPError) {
+    let patience = options.leasePatience
+    guard patience > Self.silence else { return _ = try await client.acquire(timeout: patience) }
+    do throws(DHCPError) { _ = try await client.acquire(timeout: Self.silence) } catch .timedOut {
+      options.notice?(
+        "waiting for an address by DHCP, \(Int(patience.seconds)) s at most; --address gives one without")
+      _ = try await client.acquire(timeout: patience - Self.silence)
+    }
+  }
+
+  /// Waits until no frame has been sent for a moment, a tenth of a second at most: in the middle of a turn of the loop
+  /// frames are under way from layer to layer, and a ``report`` would not add up.
+  public func settle() async {
+    var before: UInt64?
+    for _ in 0..<20 {
+      let sent = station.driver.counters.framesSent
+      if before == sent { return }
+      before = sent
+      do { try await loop.sleep(for: .milliseconds(5)) } catch { return }
     }
   }
 
@@ -103,6 +136,7 @@ public final class Bench {
   /// The addresses of a host name or literal.
   public func resolve(_ host: String) async throws(FetchError) -> [IPAddress] {
     if let literal = IPv4Address(host) { return [IPAddress(literal)] }
+    if IPv6Address(host) != nil { throw .noIPv6(host) }
     do throws(ResolveError) {
       return try await resolver.resolve(host, family: .ipv4)
     } catch .cancelled {
@@ -112,9 +146,10 @@ public final class Bench {
     }
   }
 
-  private static func reason(_ error: ResolveError) -> String {
+  static func reason(_ error: ResolveError) -> String {
     switch error {
-    case .notFound: "there is no such name, or it has no IPv4 address"
+    case .notFound: "there is no such name"
+    case .noAddress: "it has no IPv4 address"
     case .timedOut: "no name server answered in time; try another with --dns"
     case .serverFailure: "the name servers could not answer; try another with --dns"
     case .noServers: "no name server is known or reachable; give one with --dns"

@@ -14,6 +14,8 @@ public final class Station {
   public struct Options: Sendable {
     public var board = Board.Options()
     public var mtu = 1500
+    /// From an IPv4 and a TCP header with the least segment that the stack sends, 48 bytes (Linux's TCP_MIN_SND_MSS), on.
+    public static let mtuRange = 88...E1000Configuration.mtuRange.upperBound
     public var driver = E1000Configuration()
     public var stack = StackConfiguration()
 
@@ -97,6 +99,10 @@ public final class Station {
     do throws(NetworkError) {
       interface.add(address)
       if let gateway { try stack.routes.addDefault(gateway: gateway, interface: interface) }
+    } catch .networkUnreachable {
+      throw .badOption(
+        name: "--gateway \(gateway ?? .any)",
+        reason: "it is not on the link of \(address); give one in \(address.network)/\(address.prefixLength)")
     } catch {
       throw .badOption(name: "--address \(address)", reason: String(describing: error))
     }

@@ -117,7 +117,8 @@ public final class SystemCalls {
 
   private func finished(_ number: SystemCallNumber, _ arguments: () -> String, _ result: Int) {
     tally[number.rawValue].calls += 1
-    if result < 0 { tally[number.rawValue].failures += 1 }
+    // A connect(2) that goes on in the background has not failed.
+    if result < 0, result != -Int(Errno.EINPROGRESS.rawValue) { tally[number.rawValue].failures += 1 }
     if tap.isOn {
       tap.emit(
         .syscall, .systemCall(number: number.rawValue, name: number.name, arguments: arguments(), result: result))

@@ -80,7 +80,11 @@ struct BenchArguments: ParsableArguments {
       else { throw CommandFailure.usage("--dns \(text): write ADDRESS or ADDRESS:PORT") }
       return Endpoint(address, port)
     }
+    if options.attachment == .inProcess, options.cable.end == .loopback, options.address == nil {
+      throw CommandFailure.usage("--wire loop: no DHCP server answers there; give --address, e.g. 10.0.2.15/24")
+    }
     options.eventSink = cable.eventSink
+    options.notice = { Diagnostics.print("workbench: \($0)") }
     return options
   }
 

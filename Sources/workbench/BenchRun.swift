@@ -31,9 +31,9 @@ struct BenchRun {
         try result.get()
       }
     } catch let failure as CommandFailure {
-      throw signals.wereCaught ? CommandFailure("interrupted") : failure
+      throw signals.interruption ?? failure
     } catch {
-      throw CommandFailure(signals.wereCaught ? "interrupted" : String(describing: error))
+      throw signals.interruption ?? CommandFailure(String(describing: error))
     }
   }
 }
@@ -42,14 +42,14 @@ struct BenchRun {
 final class Signals: @unchecked Sendable {
   private var sources: [any DispatchSourceSignal] = []
   private let queue = DispatchQueue(label: "signals")
-  private var caught = false
+  private var caught: Int32?
 
   init(_ handler: @escaping @Sendable () -> Void) {
     for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler { [unowned self] in
-        caught = true
+        caught = number
         handler()
       }
       source.resume()
@@ -57,7 +57,10 @@ final class Signals: @unchecked Sendable {
     }
   }
 
-  var wereCaught: Bool { queue.sync { caught } }
+  var wereCaught: Bool { queue.sync { caught != nil } }
+
+  /// How a command ends whose work a signal broke off: with the code that a shell gives one which died of it.
+  var interruption: CommandFailure? { queue.sync { caught }.map { CommandFailure("interrupted", code: 128 + $0) } }
 
   func cancel() {
     for source in sources { source.cancel() }

@@ -13,7 +13,7 @@ struct CableArguments: ParsableArguments {
       """, valueName: "wire"))
   var wire = "slirp"
 
-  @Option(help: ArgumentHelp("Largest IP datagram of a frame, 68 to 16110 bytes.", valueName: "bytes"))
+  @Option(help: ArgumentHelp("Largest IP datagram of a frame, 88 to 16110 bytes.", valueName: "bytes"))
   var mtu = 1500
 
   @Option(
@@ -24,7 +24,7 @@ struct CableArguments: ParsableArguments {
       """, valueName: "faults"))
   var impair: String?
 
-  @Option(help: ArgumentHelp("Write every frame to a pcapng file.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write every frame to a pcapng file or a FIFO.", valueName: "file"))
   var capture: String?
 
   @Option(
@@ -72,9 +72,8 @@ struct CableArguments: ParsableArguments {
       throw CommandFailure.usage(
         "--wire \(wire): not a wire of this bench; try slirp, loop, stream:… or dgram:…, as --help says")
     }
-    guard (68...16110).contains(mtu) else {
-      throw CommandFailure.usage("--mtu \(mtu): not in 68...16110")
-    }
+    guard Station.Options.mtuRange.contains(mtu) else { throw Self.badMTU(mtu) }
+    try Self.checkCapture(capture)
     if let impair {
       do { options.impairment = try ImpairmentSettings(impair) } catch {
         throw CommandFailure.usage("--impair: \(error)")
@@ -83,6 +82,19 @@ struct CableArguments: ParsableArguments {
     options.capturePath = capture
     try addSlirp(to: &options)
     return options
+  }
+
+  static func badMTU(_ mtu: Int) -> CommandFailure {
+    let range = Station.Options.mtuRange
+    let reason = mtu < range.lowerBound ? "; less leaves no room for a TCP segment of 48 bytes and its headers" : ""
+    return .usage("--mtu \(mtu): not in \(range.lowerBound)...\(range.upperBound)\(reason)")
+  }
+
+  /// `-` means standard output elsewhere, where results are printed here.
+  static func checkCapture(_ path: String?) throws {
+    guard path != "-" else {
+      throw CommandFailure.usage("--capture -: frames go to a file or a FIFO (mkfifo), standard output is for results")
+    }
   }
 
   /// Options that were given and are about the cable itself.

@@ -16,7 +16,21 @@ struct CommandFailure: Error {
   /// The command line was wrong.
   static func usage(_ message: String) -> CommandFailure { CommandFailure(message, code: 2) }
 
-  func report() { if !message.isEmpty { Diagnostics.print("workbench: " + message) } }
+  private struct Document: Encodable {
+    let error: String
+    let status: Int32
+  }
+
+  /// Tells what happened, on standard error, and with --json on standard output too unless a result stands there already;
+  /// then ends the program.
+  func end() -> Never {
+    if !message.isEmpty { Diagnostics.print("workbench: " + message) }
+    // The command line may be what is wrong, so it is not parsed for this.
+    let isForMachines = CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
+    if isForMachines && !Output.isTaken { try? Output.json(Document(error: message, status: code)) }
+    fflush(nil)
+    Foundation.exit(code)
+  }
 }
 
 /// Standard error.
@@ -27,11 +41,4 @@ enum Diagnostics {
   static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
   static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
-}
-
-extension ParsableCommand {
-  static func exit(withCode code: Int32) -> Never {
-    fflush(nil)
-    Foundation.exit(code)
-  }
 }

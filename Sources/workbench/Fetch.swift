@@ -148,6 +148,7 @@ struct Fetch: ParsableCommand {
       case let path?: .file(path)
       case nil: showsPath ? .discard : .file(address.suggestedFileName)
       }
+    if destination == .standardOutput { Output.take() }
     let sink = FetchSink(destination, hashing: expected != nil)
     let fetch = HTTPFetch(system: bench.station.system) { (host) async throws(FetchError) in
       try await bench.resolve(host)
@@ -167,6 +168,7 @@ struct Fetch: ParsableCommand {
     if let expected, sink.digest != expected {
       throw CommandFailure(FetchError.digestMismatch(expected: expected, actual: sink.digest ?? "").description)
     }
+    if showsPath || counters { await bench.settle() }
     let summary = FetchSummary(
       result, sha256: sink.digest, verified: expected != nil,
       retransmissions: bench.station.stack.tcp.counters.retransmittedSegments - before,

@@ -41,7 +41,7 @@ struct GatewayCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A folder that the guest reaches by TFTP at the host's address.", valueName: "folder"))
   var tftp: String?
 
-  @Option(help: ArgumentHelp("Largest IP datagram of a frame, 68 to 16110 bytes.", valueName: "bytes"))
+  @Option(help: ArgumentHelp("Largest IP datagram of a frame, 88 to 16110 bytes.", valueName: "bytes"))
   var mtu = 1500
 
   @Option(help: ArgumentHelp("Faults on the guest's wire; see 'workbench fetch --help'.", valueName: "faults"))
@@ -101,7 +101,8 @@ struct GatewayCommand: ParsableCommand {
     guard !options.slirp.network.contains(subnet.address), !subnet.contains(options.slirp.host) else {
       throw CommandFailure.usage("--subnet \(self.subnet): overlaps libslirp's \(options.slirp.network)")
     }
-    guard (68...16110).contains(mtu) else { throw CommandFailure.usage("--mtu \(mtu): not in 68...16110") }
+    guard Station.Options.mtuRange.contains(mtu) else { throw CableArguments.badMTU(mtu) }
+    try CableArguments.checkCapture(capture)
     guard origin != 0 else { throw CommandFailure.usage("--origin 0: not a port") }
     options.subnet = subnet
     options.servesDHCP = !noDHCP

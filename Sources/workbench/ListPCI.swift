@@ -48,8 +48,9 @@ struct MachineView {
     }
     var result: T?
     var arguments = arguments
-    // The bus needs no network.
+    // The bus needs no network, and so no libslirp unless something is asked of it.
     arguments.address = arguments.address ?? "10.0.2.15/24"
+    if arguments.cable.given.isEmpty { arguments.cable.wire = "loop" }
     try BenchRun(arguments).run { bench in
       let image: MachineImage
       do {

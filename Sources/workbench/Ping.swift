@@ -26,7 +26,10 @@ struct Ping: ParsableCommand {
   var size = 56
 
   @Option(name: [.customShort("W"), .long], help: ArgumentHelp("How long to wait for a reply.", valueName: "seconds"))
-  var timeout = 2.0
+  var timeout = 4.0
+
+  @Flag(name: [.customShort("b"), .long], help: "Allow a broadcast address.")
+  var broadcast = false
 
   @OptionGroup var bench: BenchArguments
 
@@ -46,15 +49,20 @@ struct Ping: ParsableCommand {
       plan.interval = .seconds(interval)
       plan.timeout = .seconds(timeout)
       plan.payloadByteCount = size
+      plan.allowsBroadcast = broadcast
       let isQuiet = self.bench.json
       if !isQuiet { Output.line("PING \(host) (\(addresses[0].text)): \(size) data bytes") }
       let report: PingReport
       do {
-        report = try await bench.station.ping(plan) { reply in
-          if !isQuiet { Output.line(reply.text) }
+        report = try await bench.station.ping(plan) { event in
+          guard !isQuiet else { return }
+          switch event {
+          case .reply(let reply): Output.line(reply.text)
+          case .problem(let problem): Output.line(problem.text)
+          }
         }
       } catch {
-        throw CommandFailure("ping \(host): \(error)")
+        throw CommandFailure("ping \(host): \(plan.explanation(of: error))")
       }
       if isQuiet { try Output.json(report) } else { Output.line(report.text) }
       if report.received == 0 { throw CommandFailure("\(host) did not answer any of \(report.sent) requests") }

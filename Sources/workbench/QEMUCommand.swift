@@ -62,8 +62,7 @@ struct QEMUCommand: ParsableCommand {
     } catch let error as QEMUError {
       throw error
     } catch let failure as CommandFailure {
-      failure.report()
-      QEMUCommand.exit(withCode: failure.code)
+      failure.end()
     } catch {
       throw .badOption(String(describing: error))
     }

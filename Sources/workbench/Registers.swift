@@ -8,13 +8,15 @@ struct Registers: ParsableCommand {
     abstract: "The NIC's registers, decoded field by field.",
     discussion: """
       Without --of a bench is built and its NIC shown after the driver has started. With --of the registers of a running \
-      bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice. With \
+      bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice. --rings shows \
+      the descriptor rings and the descriptors around the head (>; the device has those with *; --all shows every one). With \
       --reference the register table itself is printed as Markdown (or JSON): offsets, names, manual sections, reset \
       values, masks, behaviour and fields of the 82540EM and 82545EM.
 
       EXAMPLES
         workbench registers
         workbench registers ICR RCTL --of $(pgrep -n workbench)
+        workbench registers --rings --of $(pgrep -n workbench)
         workbench registers --all --json
         workbench registers --reference >registers.md
       """)
@@ -25,7 +27,10 @@ struct Registers: ParsableCommand {
   @Option(help: ArgumentHelp("A running bench: its process id, or the file of --machine.", valueName: "pid|path"))
   var of: String?
 
-  @Flag(help: "Show registers that are zero too.")
+  @Flag(help: "Show the descriptor rings; registers only if they are named.")
+  var rings = false
+
+  @Flag(help: "Show registers that are zero too; with --rings all descriptors.")
   var all = false
 
   @Flag(help: "Describe the registers instead of reading them.")
@@ -43,7 +48,15 @@ struct Registers: ParsableCommand {
           let controller = IntelController(rawValue: device.deviceID), controller.is8254x,
           let bytes = image.registers(of: device.address, bar: 0)
         else { return nil }
-        return RegisterDump(device.address, controller, bytes, table, wanted: wanted, all: all)
+        let rings =
+          rings
+          ? [DescriptorRing.Direction.receive, .transmit].map {
+            DescriptorRing($0, bytes, in: image, showsAll: all)
+          } : nil
+        // Registers in full, or, beside rings, those that are named.
+        let isShown = rings == nil || !wanted.isEmpty
+        return RegisterDump(
+          device.address, controller, bytes, isShown ? table.rows : [], wanted: wanted, all: all, rings: rings)
       }
     }
     guard !functions.isEmpty else { throw CommandFailure("the machine has no NIC whose registers are known here") }
@@ -136,14 +149,16 @@ struct RegisterDump: Encodable {
   let function: String
   let controller: String
   let registers: [Register]
+  let rings: [DescriptorRing]?
 
   init(
-    _ address: PCIAddress, _ controller: IntelController, _ bytes: [UInt8], _ table: RegisterTable,
-    wanted: Set<String>, all: Bool
+    _ address: PCIAddress, _ controller: IntelController, _ bytes: [UInt8], _ rows: [RegisterDescription],
+    wanted: Set<String>, all: Bool, rings: [DescriptorRing]?
   ) {
+    self.rings = rings
     function = address.description
     self.controller = controller.description
-    registers = table.rows.flatMap { row in
+    registers = rows.flatMap { row in
       row.offsets.compactMap { offset -> Register? in
         guard offset + 4 <= bytes.count else { return nil }
         let value = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
@@ -167,7 +182,7 @@ struct RegisterDump: Encodable {
         let name = register.name.padding(to: 9)
         return "  \(offset)  \(name) \(Self.hexadecimal(register.value, digits: 8))  "
           + (fields.isEmpty ? register.fullName : fields.joined(separator: " "))
-      }).joined(separator: "\n")
+      } + (rings ?? []).map { $0.text }).joined(separator: "\n")
   }
 
   private static func hexadecimal(_ value: UInt32, digits: Int) -> String {

@@ -6,7 +6,7 @@ struct Replay: ParsableCommand {
     abstract: "Feed captures into the NIC in virtual time and compare what driver and stack answer.",
     discussion: """
       Beside NAME.pcapng (or .pcap) lies NAME.expect: the settings of the station, then a line for each frame that it must \
-      send. Frames that were meant for the captured station arrive in their time, and never before what they answer; those \
+      send, and below "at full speed" those that it must send if frames arrive as fast as the NIC takes them. Frames that were meant for the captured station arrive in their time, and never before what they answer; those \
       that it sent itself show which ports, sequence numbers and identifiers stand for those that the station chooses now. \
       A damaged capture is replayed up to the damage.
 
@@ -14,6 +14,7 @@ struct Replay: ParsableCommand {
 
       EXAMPLES
         workbench replay fixtures/captures/*.pcap*
+        workbench replay fixtures/captures/*.pcap* --full-speed
         workbench replay ping.pcapng --full-speed --capture exchange.pcapng
         workbench replay new.pcapng --update --set 'address 192.0.2.1/24' --set 'listen tcp 80 http'
       """)
@@ -21,10 +22,10 @@ struct Replay: ParsableCommand {
   @Argument(help: "Capture files, pcap or pcapng, of Ethernet frames.")
   var files: [String]
 
-  @Flag(help: "Frames arrive as fast as the NIC takes them; nothing is compared.")
+  @Flag(help: "Frames arrive as fast as the NIC takes them; compares with the expectation's section for that.")
   var fullSpeed = false
 
-  @Flag(help: "Write what is answered as the new expectation.")
+  @Flag(help: "Write what is answered as the new expectation; with --full-speed as its section for that.")
   var update = false
 
   @Option(
@@ -73,9 +74,7 @@ struct Replay: ParsableCommand {
 
   func run() throws {
     guard capture == nil || files.count == 1 else { throw CommandFailure.usage("--capture needs a single file") }
-    guard !(update && fullSpeed) else {
-      throw CommandFailure.usage("--update and --full-speed: expectations hold answers in the original timing")
-    }
+    try CableArguments.checkCapture(capture)
     var options = ReplayFile.Options()
     options.isFullSpeed = fullSpeed
     options.isUpdate = update

@@ -47,7 +47,8 @@ struct Simulate: ParsableCommand {
 
   func run() throws {
     guard (1...1_000_000).contains(seeds) else { throw CommandFailure.usage("--seeds \(seeds): not in 1...1000000") }
-    guard (68...16110).contains(mtu) else { throw CommandFailure.usage("--mtu \(mtu): not in 68...16110") }
+    guard Station.Options.mtuRange.contains(mtu) else { throw CableArguments.badMTU(mtu) }
+    try CableArguments.checkCapture(capture)
     guard capture == nil || seeds == 1 else { throw CommandFailure.usage("--capture needs --seeds 1") }
     let byteCount = try ByteSize.parse(bytes, option: "--bytes")
     var settings: ImpairmentSettings?

@@ -7,15 +7,17 @@ struct Workbench: ParsableCommand {
     commandName: "workbench",
     abstract: "A network path in one process: PCI bus, e1000, driver, TCP/IP, sockets, system calls.",
     discussion: """
-      Results go to standard output, diagnostics to standard error. Exit codes: 0 done, 1 the work failed, 2 bad usage, \
-      65 a damaged file, 66 a file that cannot be read.
+      Results go to standard output, diagnostics to standard error. With --json a failure is {"error": ..., "status": ...}. \
+      Exit codes: 0 done, 1 the work failed, 2 bad usage, 65 a damaged file, 66 a file that cannot be read, 128 and the \
+      signal's number when interrupted (130 by Ctrl-C).
 
       EXAMPLES
         workbench fetch                                  64 MiB from an embedded origin, over the whole path
         workbench fetch http://10.0.2.2:8080/file        10.0.2.2 is the host's loopback
         workbench ping 10.0.2.2
-        workbench lspci -v
+        workbench registers --rings                      the NIC's descriptor rings, decoded
       """,
+    version: "workbench 0.1",
     subcommands: [
       Fetch.self, Ping.self, Resolve.self, ListPCI.self, Registers.self, Replay.self, Scenario.self, Simulate.self,
       Device.self, QEMUCommand.self, GatewayCommand.self, Doctor.self,
@@ -28,25 +30,33 @@ struct Workbench: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let failure as CommandFailure {
-      failure.report()
-      exit(withCode: failure.code)
+      failure.end()
     } catch {
       let code = exitCode(for: error)
-      if code == .success {
-        print(fullMessage(for: error))
-      } else {
-        Diagnostics.print("workbench: " + usageLine(for: error))
+      guard code == .success else {
+        CommandFailure(usageLine(for: error), code: code == .validationFailure ? 2 : code.rawValue).end()
       }
-      exit(withCode: code == .validationFailure ? 2 : code.rawValue)
+      print(fullMessage(for: error))
     }
   }
 
   /// What was wrong with the command line and which help to ask for, in one line: ArgumentParser says it in several.
   private static func usageLine(for error: any Error) -> String {
     let lines = fullMessage(for: error).split(separator: "\n").map(String.init)
+    if let negative = negativeValue(CommandLine.arguments, complaint: lines.first ?? "") { return negative }
     let first = lines.first.map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : $0 } ?? "bad usage"
     let advice = lines.last { $0.contains("--help' for more information") }
     let help = advice?.split(separator: "'").dropFirst().first ?? "workbench --help"
     return "\(first); see '\(help)'"
+  }
+
+  /// ArgumentParser takes `--seed -1` for an option without a value that is followed by another one.
+  private static func negativeValue(_ arguments: [String], complaint: String) -> String? {
+    guard complaint.contains("Missing value for") else { return nil }
+    for (option, value) in zip(arguments, arguments.dropFirst())
+    where option.hasPrefix("-") && complaint.contains("'\(option) ") && value.hasPrefix("-") && Double(value) != nil {
+      return "\(option) \(value): must not be negative"
+    }
+    return nil
   }
 }

@@ -1,18 +1,27 @@
 import LinuxABI
 
 /// Why a fetch failed: what happened, where, and what to try.
-public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
+public indirect enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
   case malformedURL(String, reason: String)
+  /// A redirect led to a URL that cannot be fetched.
+  case badRedirect(String, reason: String)
+  case redirectWithoutLocation(code: Int, reason: String)
   case unknownHost(String, reason: String)
+  case noIPv6(String)
   case connectFailed(String, Errno)
   case connectTimedOut(String, seconds: Double)
+  /// None of several addresses answered; `limit` in seconds is for all.
+  case noAddressAnswers(String, tried: Int, of: Int, last: FetchError, limit: Double)
+  /// `received`: bytes of the body that are in place, those of attempts before among them; here and below.
   case stalled(seconds: Double, received: Int64)
+  case stalledSending(seconds: Double, sent: Int, of: Int)
   case transferFailed(Errno, received: Int64)
   case endedEarly(received: Int64, expected: Int64?)
   case malformedResponse(String)
   case tooManyRedirects(Int)
   case status(code: Int, reason: String)
   case rangeNotHonoured(String)
+  case unaskedRange(String)
   case file(path: String, reason: String)
   case digestMismatch(expected: String, actual: String)
   case interrupted
@@ -20,10 +29,19 @@ public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .malformedURL(let url, let reason): "malformed URL \"\(url)\": \(reason)"
+    case .badRedirect(let url, let reason): "a redirect leads to \"\(url)\", which cannot be fetched: \(reason)"
+    case .redirectWithoutLocation(let code, let reason):
+      "the server answered \(code) \(reason), but does not say where to (no Location header)"
+    case .noIPv6(let host): "cannot connect to \(host): IPv6 is not supported yet; use an IPv4 address or a name"
     case .unknownHost(let host, let reason): "cannot resolve \(host): \(reason)"
     case .connectFailed(let peer, let errno): "cannot connect to \(peer): \(errno)\(Self.advice(errno))"
     case .connectTimedOut(let peer, let seconds):
       "no answer from \(peer) within \(Self.text(seconds)) s; raise --connect-timeout or check the address"
+    case .noAddressAnswers(let host, let tried, let total, let last, let limit):
+      "none of \(tried == total ? "the \(total)" : "\(tried) of the \(total)") addresses of \(host) that were tried within "
+        + "\(Self.text(limit)) s can be reached; the last: \(last)"
+    case .stalledSending(let seconds, let sent, let total):
+      "the server took nothing for \(Self.text(seconds)) s after \(sent) of \(total) bytes; raise --timeout"
     case .stalled(let seconds, let received):
       "nothing arrived for \(Self.text(seconds)) s after \(received) bytes; raise --timeout or try --continue"
     case .transferFailed(let errno, let received): "the transfer broke off after \(received) bytes: \(errno)"
@@ -35,6 +53,7 @@ public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
     case .tooManyRedirects(let limit): "more than \(limit) redirects; raise --max-redirects if they do end"
     case .status(let code, let reason): "the server answered \(code) \(reason)"
     case .rangeNotHonoured(let reason): "cannot continue: \(reason); fetch again without --continue"
+    case .unaskedRange(let range): "the server sent a part of the file (range \"\(range)\") that was not asked for"
     case .file(let path, let reason): "\(path): \(reason)"
     case .digestMismatch(let expected, let actual): "SHA-256 is \(actual), expected \(expected)"
     case .interrupted: "interrupted"
@@ -42,7 +61,7 @@ public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   private static func text(_ seconds: Double) -> String {
-    seconds == seconds.rounded() ? String(Int(seconds)) : String(seconds)
+    seconds == seconds.rounded() ? String(Int(seconds)) : String((seconds * 1000).rounded() / 1000)
   }
 
   private static func advice(_ errno: Errno) -> String {
@@ -57,7 +76,8 @@ public enum FetchError: Error, Equatable, Sendable, CustomStringConvertible {
   public var isTransient: Bool {
     switch self {
     case .connectFailed(_, let errno): errno != .ECONNREFUSED
-    case .connectTimedOut, .stalled, .transferFailed, .endedEarly: true
+    case .noAddressAnswers(_, _, _, let last, _): last.isTransient
+    case .connectTimedOut, .stalled, .stalledSending, .transferFailed, .endedEarly: true
     case .status(let code, _): code == 408 || code == 429 || (500...599).contains(code) && code != 501
     default: false
     }

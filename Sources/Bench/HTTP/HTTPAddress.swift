@@ -43,11 +43,15 @@ public struct HTTPAddress: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// The address a `Location` header leads to from here (RFC 9110 10.2.2).
+  ///
+  /// - Throws: ``FetchError/badRedirect(_:reason:)``.
   func resolving(_ location: String) throws(FetchError) -> HTTPAddress {
     guard let base = URL(string: description), let url = URL(string: location, relativeTo: base) else {
-      throw .malformedURL(location, reason: "a redirect leads to it, but it is not a URL")
+      throw .badRedirect(location, reason: "it is not a URL")
     }
-    return try HTTPAddress(url.absoluteString)
+    do throws(FetchError) { return try HTTPAddress(url.absoluteString) } catch .malformedURL(let text, let reason) {
+      throw .badRedirect(text, reason: reason)
+    }
   }
 
   /// The value of the Host header.

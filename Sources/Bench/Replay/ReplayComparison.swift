@@ -17,7 +17,7 @@ public struct ReplayDifference: Sendable, Equatable, Codable, CustomStringConver
 
   /// Nil if everything is as expected.
   public static func between(
-    _ expected: ReplayExpectation, answers: [ReplayExpectation.Frame], outcome: String?
+    _ expected: ReplayExpectation.Answers, answers: [ReplayExpectation.Frame], outcome: String?
   ) -> ReplayDifference? {
     for index in 0..<max(expected.frames.count, answers.count) {
       let wanted = expected.frames.indices.contains(index) ? expected.frames[index] : nil

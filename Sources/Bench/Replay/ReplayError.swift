@@ -25,7 +25,8 @@ public enum ReplayError: Error, CustomStringConvertible {
     case .damaged(let path, let error): "\(path): damaged: \(error)"
     case .linkType(let path, let type, let frame):
       "\(path): frame \(frame) has link type \(type.rawValue); only Ethernet (1) can be fed into a NIC"
-    case .noExpectation(let path): "\(path): there is no such expectation beside the capture; --update writes one"
+    case .noExpectation(let path):
+      "\(path): there is no such expectation beside the capture; --update (without --full-speed) writes one"
     case .expectation(let path, let line, let reason): "\(path):\(line): \(reason)"
     case .cannotWrite(let path, let reason): "\(path): cannot be written: \(reason)"
     case .station(let error): "station: \(error)"

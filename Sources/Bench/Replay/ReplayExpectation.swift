@@ -8,9 +8,15 @@
 ///     0.000000 ARP 192.0.2.1 is at 02:00:00:00:00:01
 ///     0.500000 192.0.2.1:7 > 192.0.2.2:40000 UDP length 5
 ///     outcome fetched 200, 1234 bytes
+///     at full speed
+///     0.000000 ARP 192.0.2.1 is at 02:00:00:00:00:01
+///     0.000010 192.0.2.1:7 > 192.0.2.2:40000 UDP length 5
+///     outcome fetched 200, 1234 bytes
 ///
 /// A frame's line is its time in virtual seconds from the start of the replay, and its description. What the action came
-/// to stands in the last line. A line that is not understood is refused with its number.
+/// to stands in the last line of its section. At full speed timers, timestamps and sequence numbers are others, and so the
+/// answers are: they have a section of their own, which may be missing. A line that is not understood is refused with its
+/// number.
 public struct ReplayExpectation: Sendable, Equatable {
   public struct Frame: Sendable, Equatable {
     /// Virtual time, microseconds from the start.
@@ -29,14 +35,30 @@ public struct ReplayExpectation: Sendable, Equatable {
     public var text: String { "\(ReplayTime.text(time)) \(description)" }
   }
 
+  /// What must be answered in one kind of timing.
+  public struct Answers: Sendable, Equatable {
+    public var frames: [Frame] = []
+    /// What the action came to; nil without action.
+    public var outcome: String?
+    public var outcomeLine = 0
+
+    public init() {}
+
+    var lines: [String] { frames.map(\.text) + (outcome.map { ["outcome \($0)"] } ?? []) }
+  }
+
   public var settings = ReplaySettings()
   /// The lines above the first frame, as they are: an update keeps them.
   public var header: [String] = []
-  public var frames: [Frame] = []
-  /// What the action came to; nil without action.
-  public var outcome: String?
-  public var outcomeLine = 0
+  /// Those to frames that arrive in their original timing.
+  public var original = Answers()
+  /// Those to frames that arrive as fast as the NIC takes them; nil if nothing is expected of that.
+  public var fullSpeed: Answers?
 
+  public var frames: [Frame] { original.frames }
+  public var outcome: String? { original.outcome }
+
+  static let fullSpeedLine = "at full speed"
   /// The first line of every file: format and version.
   static let signature = "replay 1"
   static let lineLimit = 4096
@@ -59,29 +81,41 @@ public struct ReplayExpectation: Sendable, Equatable {
       guard line.utf8.count <= Self.lineLimit else { throw refused("longer than \(Self.lineLimit) bytes") }
       guard line.utf8.allSatisfy({ $0 >= 0x20 }) else { throw refused("control characters") }
       let isFrame = line.utf8.first.map { (48...57).contains($0) } ?? false
-      if !isFrame && frames.isEmpty && outcome == nil && !line.hasPrefix("outcome ") { header.append(String(line)) }
+      let isOutcome = line.hasPrefix("outcome ")
+      let isAbove = original == Answers() && fullSpeed == nil
+      if !isFrame && isAbove && !isOutcome && line != Self.fullSpeedLine { header.append(String(line)) }
       if line.allSatisfy({ $0 == " " }) || line.hasPrefix("#") { continue }
       guard isSigned else {
         guard line == Self.signature else { throw refused("the first line must be \"\(Self.signature)\"") }
         isSigned = true
         continue
       }
-      guard outcome == nil else { throw refused("the outcome must be the last line") }
+      if line == Self.fullSpeedLine {
+        guard fullSpeed == nil else { throw refused("a second section \"\(Self.fullSpeedLine)\"") }
+        fullSpeed = Answers()
+        continue
+      }
+      var section = fullSpeed ?? original
+      guard section.outcome == nil else { throw refused("the outcome must be the last line of its section") }
       if isFrame {
         guard let frame = Self.frame(line, number) else {
           throw refused("a frame's line is its time, as 12.345678, and its description")
         }
-        guard frame.time >= frames.last?.time ?? 0 else { throw refused("its time is before that of the line above") }
-        frames.append(frame)
-      } else if line.hasPrefix("outcome ") {
-        outcome = String(line.dropFirst(8))
-        outcomeLine = number
+        guard frame.time >= section.frames.last?.time ?? 0 else {
+          throw refused("its time is before that of the line above")
+        }
+        section.frames.append(frame)
+      } else if isOutcome {
+        section.outcome = String(line.dropFirst(8))
+        section.outcomeLine = number
       } else {
-        guard frames.isEmpty else { throw refused("settings must stand above the frames") }
+        guard isAbove else { throw refused("settings must stand above the frames") }
         do throws(ReplaySettings.LineError) { try settings.apply(line, seen: &seen) } catch {
           throw refused(error.reason)
         }
+        continue
       }
+      if fullSpeed == nil { original = section } else { fullSpeed = section }
     }
     guard isSigned else { throw .expectation(path: path, line: 1, reason: "the file is empty") }
     while header.last?.isEmpty == true { header.removeLast() }
@@ -98,9 +132,8 @@ public struct ReplayExpectation: Sendable, Equatable {
 
   /// The file.
   public var text: String {
-    var lines = header
-    lines += frames.map(\.text)
-    if let outcome { lines.append("outcome \(outcome)") }
+    var lines = header + original.lines
+    if let fullSpeed { lines += [Self.fullSpeedLine] + fullSpeed.lines }
     return lines.joined(separator: "\n") + "\n"
   }
 }

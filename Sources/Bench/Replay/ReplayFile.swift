@@ -25,8 +25,7 @@ public struct ReplayFile: Sendable {
     return path[..<dot] + ".expect"
   }
 
-  /// Replays the capture and compares, or updates. At full speed nothing is compared: times, and all that depends on
-  /// them, are others.
+  /// Replays the capture and compares, or updates: with what is expected in the original timing, or at full speed.
   public func replay(_ options: Options = Options()) throws(ReplayError) -> ReplayReport {
     // The capture first: who misspells its name should not read of an expectation.
     let reader: CaptureReader
@@ -46,12 +45,12 @@ public struct ReplayFile: Sendable {
     if options.isUpdate {
       // The answers to a part of a capture are no expectation for it.
       if let damage { throw damage }
-      verdict = try update(expectation, result)
-    } else if options.isFullSpeed {
-      verdict = .notCompared
-    } else {
-      difference = .between(expectation, answers: result.answers, outcome: result.outcome)
+      verdict = try update(expectation, result, isFullSpeed: options.isFullSpeed)
+    } else if let expected = options.isFullSpeed ? expectation.fullSpeed : expectation.original {
+      difference = .between(expected, answers: result.answers, outcome: result.outcome)
       verdict = difference == nil ? .matched : .differs
+    } else {
+      verdict = .notCompared
     }
     return ReplayReport(
       file: path, expectation: expectationPath, verdict: verdict, difference: difference, damage: damage,
@@ -60,16 +59,22 @@ public struct ReplayFile: Sendable {
 
   private func expectation(_ options: Options) throws(ReplayError) -> ReplayExpectation {
     if let text = try read() { return try ReplayExpectation(text, path: expectationPath) }
-    guard options.isUpdate || options.isFullSpeed else { throw .noExpectation(path: expectationPath) }
+    // The first update is that of the original timing; at full speed there need not be an expectation at all.
+    guard options.isUpdate != options.isFullSpeed else { throw .noExpectation(path: expectationPath) }
     return try ReplayExpectation(settings: options.settings)
   }
 
-  private func update(_ old: ReplayExpectation, _ result: ReplayResult) throws(ReplayError) -> ReplayReport.Verdict {
+  private func update(
+    _ old: ReplayExpectation, _ result: ReplayResult, isFullSpeed: Bool
+  ) throws(ReplayError) -> ReplayReport.Verdict {
+    var answers = ReplayExpectation.Answers()
+    answers.frames = result.answers
+    answers.outcome = result.outcome
     var new = old
-    new.frames = result.answers
-    new.outcome = result.outcome
-    let isSame = ReplayDifference.between(old, answers: result.answers, outcome: result.outcome) == nil
-    if isSame, old.frames.count + old.header.count > 0, access(expectationPath, F_OK) == 0 { return .unchanged }
+    if isFullSpeed { new.fullSpeed = answers } else { new.original = answers }
+    let before = isFullSpeed ? old.fullSpeed : old.original
+    let isSame = before.map { ReplayDifference.between($0, answers: result.answers, outcome: result.outcome) == nil }
+    if isSame == true, access(expectationPath, F_OK) == 0 { return .unchanged }
     try write(new.text)
     return .updated
   }
@@ -132,7 +137,12 @@ public struct ReplayReport: Sendable {
   public var text: String {
     var text = "\(file): \(counters.fed) frames in, \(counters.answered) answered"
     if counters.waitsInVain > 0 { text += ", \(counters.waitsInVain) waits in vain" }
-    guard let difference else { return text + ", \(verdict.rawValue)" }
+    guard let difference else {
+      let advice =
+        verdict == .notCompared
+        ? ": \(expectation) has no section \"\(ReplayExpectation.fullSpeedLine)\"; --update --full-speed writes it" : ""
+      return text + ", \(verdict.rawValue)" + advice
+    }
     let place = difference.line > 0 ? " (\(expectation):\(difference.line))" : ""
     return text + ", differs at answer \(difference.number)\(place)\n\(difference)"
   }

@@ -185,7 +185,7 @@ private struct ScenarioReader {
     if let node = fields["timeout"] { fetch.timeout = try seconds(node) }
     if let node = fields["connect_timeout"] { fetch.connectTimeout = try seconds(node) }
     if let node = fields["seed"] { fetch.seed = try self.number(node, 0...UInt64.max) }
-    if let node = fields["mtu"] { fetch.mtu = try self.number(node, 68...16110) }
+    if let node = fields["mtu"] { fetch.mtu = try self.number(node, Station.Options.mtuRange) }
     if let node = fields["segmentation_offload"] { fetch.segmentationOffload = try flag(node) }
     if let node = fields["checksum_offload"] { fetch.checksumOffload = try flag(node) }
     if let node = fields["expect"] { fetch.expectation = try expectation(node) }

@@ -7,7 +7,7 @@ enum DNSAnswer: Equatable {
   /// The name is an alias of another one, about which the response says nothing.
   case alias(DNSName, lifetime: TimeSpan)
   /// The name does not exist or has no such record; for how long that may be remembered (zero: not at all).
-  case negative(lifetime: TimeSpan)
+  case negative(nameExists: Bool, lifetime: TimeSpan)
   case serverFailure
 
   /// Reads the answer section along the chain of aliases (RFC 1034 4.3.2, 5.2.2). Records that are not on the chain are
@@ -16,7 +16,7 @@ enum DNSAnswer: Equatable {
     switch message.responseCode {
     case .noError: break
     case .nameError:
-      self = .negative(lifetime: DNSAnswer.negativeLifetime(message))
+      self = .negative(nameExists: false, lifetime: DNSAnswer.negativeLifetime(message))
       return
     default:
       self = .serverFailure
@@ -48,7 +48,8 @@ enum DNSAnswer: Equatable {
     }
     self =
       followed == 0 || message.authorities.contains { $0.type == .soa }
-      ? .negative(lifetime: DNSAnswer.negativeLifetime(message)) : .alias(name, lifetime: .seconds(Int(lifetime)))
+      ? .negative(nameExists: true, lifetime: DNSAnswer.negativeLifetime(message))
+      : .alias(name, lifetime: .seconds(Int(lifetime)))
   }
 
   /// A TTL with its highest bit set counts as zero (RFC 2181 8).

@@ -7,24 +7,28 @@ struct DNSCache {
     let name: DNSName
     let type: DNSRecordType
   }
-  /// Addresses; none for a name that is known not to have any.
-  private var entries: [Key: (addresses: [IPAddress], expiry: Instant)] = [:]
+  /// What is known of a name: its addresses, or that it has none, or does not exist.
+  struct Finding: Equatable {
+    var addresses: [IPAddress] = []
+    var nameExists = true
+  }
+  private var entries: [Key: (finding: Finding, expiry: Instant)] = [:]
   let limit: Int
 
   init(limit: Int) { self.limit = limit }
 
   var count: Int { entries.count }
 
-  mutating func look(_ key: Key, now: Instant) -> [IPAddress]? {
+  mutating func look(_ key: Key, now: Instant) -> Finding? {
     guard let entry = entries[key] else { return nil }
     guard entry.expiry > now else {
       entries[key] = nil
       return nil
     }
-    return entry.addresses
+    return entry.finding
   }
 
-  mutating func keep(_ addresses: [IPAddress], for key: Key, lifetime: TimeSpan, now: Instant) {
+  mutating func keep(_ finding: Finding, for key: Key, lifetime: TimeSpan, now: Instant) {
     guard lifetime > .zero, limit > 0 else { return }
     if entries[key] == nil && entries.count >= limit {
       entries = entries.filter { $0.value.expiry > now }
@@ -37,7 +41,7 @@ struct DNSCache {
         entries[first.key] = nil
       }
     }
-    entries[key] = (addresses, now + lifetime)
+    entries[key] = (finding, now + lifetime)
   }
 
   mutating func removeAll() { entries = [:] }

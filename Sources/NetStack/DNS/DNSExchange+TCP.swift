@@ -34,7 +34,7 @@ extension Resolver {
         case .malformed:
           count { $0.malformed &+= 1 }
           return .malformed
-        case .fits(let message): return .answer(DNSAnswer(message, to: question))
+        case .fits(let message): return .answer(DNSAnswer(message, to: question), message)
         }
       }
       if connection.takeError() != nil { return .unreachable }

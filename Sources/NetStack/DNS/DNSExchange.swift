@@ -3,7 +3,7 @@ import Packets
 
 /// How one question to one server ended.
 enum DNSOutcome {
-  case answer(DNSAnswer)
+  case answer(DNSAnswer, DNSMessage)
   case timedOut
   case unreachable
   case malformed
@@ -48,7 +48,7 @@ extension Resolver {
           count { $0.truncated &+= 1 }
           return await exchangeOverTCP(question, with: server, until: deadline)
         case .fits(let message):
-          return .answer(DNSAnswer(message, to: question))
+          return .answer(DNSAnswer(message, to: question), message)
         }
       }
       if endpoint.takeError() != nil { return .unreachable }

@@ -53,12 +53,24 @@ public final class Resolver {
     }
     guard !name.isEmpty, name != ".", let plain = DNSName(name) else { throw .malformed }
     let type = family == .ipv6 ? DNSRecordType.aaaa : .a
+    return try await first(of: candidates(plain, isAbsolute: name.hasSuffix("."))) {
+      [self] (candidate) async throws(ResolveError) in try await look(candidate, type)
+    }
+  }
+
+  /// What the first name has that has something; otherwise the failure that says most.
+  func first<T>(
+    of names: [DNSName], _ look: (DNSName) async throws(ResolveError) -> T
+  ) async throws(ResolveError) -> T {
     var failure = ResolveError.notFound
-    for candidate in candidates(plain, isAbsolute: name.hasSuffix(".")) {
+    for candidate in names {
       do throws(ResolveError) {
-        return try await look(candidate, type)
+        return try await look(candidate)
       } catch .notFound {
         continue
+      } catch .noAddress {
+        // As glibc, which remembers it while it tries the other domains.
+        failure = failure == .notFound ? .noAddress : failure
       } catch .serverFailure {
         // Another domain may be served better; if none is, the failure is what there is to tell.
         failure = .serverFailure
@@ -77,7 +89,7 @@ public final class Resolver {
     family == .ipv6 ? !address.isIPv4 : address.isIPv4
   }
 
-  private func hostsEntry(_ name: String) -> [IPAddress]? {
+  func hostsEntry(_ name: String) -> [IPAddress]? {
     var key = name.lowercased()
     if key.hasSuffix(".") { key.removeLast() }
     if let known = configuration.hosts[key] { return known }
@@ -86,7 +98,7 @@ public final class Resolver {
   }
 
   /// The names to try, in order (resolv.conf(5), `search` and `ndots`).
-  private func candidates(_ name: DNSName, isAbsolute: Bool) -> [DNSName] {
+  func candidates(_ name: DNSName, isAbsolute: Bool) -> [DNSName] {
     if isAbsolute { return [name] }
     let searched = configuration.searchDomains.prefix(6).compactMap { domain in
       DNSName(domain).flatMap { DNSName(labels: name.labels + $0.labels) }
@@ -100,28 +112,29 @@ public final class Resolver {
   private func look(_ name: DNSName, _ type: DNSRecordType) async throws(ResolveError) -> [IPAddress] {
     let key = DNSCache.Key(name: name, type: type)
     if let kept = cache.look(key, now: loop.now) {
-      if kept.isEmpty {
+      if kept.addresses.isEmpty {
         counts.negativeCacheHits &+= 1
-        throw .notFound
+        throw kept.nameExists ? .noAddress : .notFound
       }
       counts.cacheHits &+= 1
-      return kept
+      return kept.addresses
     }
     var current = name
     var longest = configuration.maximumLifetime
     for _ in 0..<8 {
-      switch try await ask(DNSQuestion(name: current, type: type)) {
+      switch try await ask(DNSQuestion(name: current, type: type)).answer {
       case .addresses(let addresses, let lifetime):
-        cache.keep(addresses, for: key, lifetime: min(lifetime, longest), now: loop.now)
-        if addresses.isEmpty { throw .notFound }
+        cache.keep(.init(addresses: addresses), for: key, lifetime: min(lifetime, longest), now: loop.now)
+        if addresses.isEmpty { throw .noAddress }
         return addresses
       case .alias(let target, let lifetime):
         longest = min(longest, lifetime)
         current = target
-      case .negative(let lifetime):
+      case .negative(let nameExists, let lifetime):
         cache.keep(
-          [], for: key, lifetime: min(lifetime, longest, configuration.maximumNegativeLifetime), now: loop.now)
-        throw .notFound
+          .init(nameExists: nameExists), for: key,
+          lifetime: min(lifetime, longest, configuration.maximumNegativeLifetime), now: loop.now)
+        throw nameExists ? .noAddress : .notFound
       case .serverFailure:
         throw .serverFailure
       }
@@ -130,7 +143,7 @@ public final class Resolver {
   }
 
   /// Asks the servers in turn until one answers (glibc's `res_nsend`).
-  private func ask(_ question: DNSQuestion) async throws(ResolveError) -> DNSAnswer {
+  func ask(_ question: DNSQuestion) async throws(ResolveError) -> (answer: DNSAnswer, message: DNSMessage) {
     let servers = Array(configuration.servers.prefix(3))
     guard !servers.isEmpty else { throw .noServers }
     var failure: ResolveError?
@@ -140,10 +153,10 @@ public final class Resolver {
         let share = configuration.timeout * (1 << min(round, 6)) / (round == 0 ? 1 : servers.count)
         let deadline = loop.now + max(share, .seconds(1))
         switch await exchange(question, with: server, until: deadline) {
-        case .answer(let answer):
+        case .answer(let answer, let message):
           if answer != .serverFailure {
             counts.answers &+= 1
-            return answer
+            return (answer, message)
           }
           counts.serverFailures &+= 1
           failure = .serverFailure

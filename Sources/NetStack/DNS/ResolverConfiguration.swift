@@ -40,8 +40,10 @@ public struct ResolverConfiguration: Sendable, Equatable {
 
 /// Why a name has no address.
 public enum ResolveError: Error, Equatable, Sendable {
-  /// The name does not exist, or has no address of the wanted family.
+  /// The name does not exist.
   case notFound
+  /// The name exists, but has no address of the wanted family.
+  case noAddress
   /// No server answered in time.
   case timedOut
   /// All servers answered with a failure, or refused.

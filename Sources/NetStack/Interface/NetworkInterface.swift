@@ -167,7 +167,7 @@ public final class NetworkInterface {
   func send(_ buffer: TransmitBuffer, length: Int, offload: TransmitOffload) {
     counts.sentFrames &+= 1
     counts.sentBytes &+= UInt64(truncatingIfNeeded: length)
-    if tap.isOn { describe(buffer.window.bytes(0, length), direction: "tx") }
+    if tap.isOn { describe(buffer.window.bytes(0, length), direction: "tx", leaving: offload) }
     device.submit(buffer, length: length, offload: offload)
     if !hasUnannouncedFrames {
       hasUnannouncedFrames = true
@@ -193,9 +193,13 @@ public final class NetworkInterface {
     stack.icmp.reportUnreachable(frame.buffer.window.bytes(14, frame.length - EthernetField.headerLength))
   }
 
-  private func describe(_ frame: RawSpan, direction: String) {
-    tap.emit(
-      .ethernet, .frame(direction: direction, length: frame.byteCount, summary: FrameDescription.describe(frame)))
+  /// `offload`: what is left to the device, which sees the frame after this event.
+  private func describe(_ frame: RawSpan, direction: String, leaving offload: TransmitOffload = TransmitOffload()) {
+    let left: FrameDescription.Offload =
+      offload.segmentSize > 0
+      ? .segmentation(Int(offload.segmentSize)) : offload.insertsTransportChecksum ? .checksum : .nothing
+    let summary = FrameDescription.describe(frame, offload: left)
+    tap.emit(.ethernet, .frame(direction: direction, length: frame.byteCount, summary: summary))
   }
 
   func reportDrop(_ layer: EventLayer, _ reason: String, length: Int) {

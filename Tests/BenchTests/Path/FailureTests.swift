@@ -103,6 +103,15 @@ extension RealThings {
         (["fetch", "http://10.0.2.2/", "--sha256", "12"], "--sha256"), (["fetch", "--size", "huge"], "--size"),
         (["fetch", "http://10.0.2.2/", "--timeout", "0"], "--timeout"),
         (["simulate", "--impair", "loss=x"], "--impair"), (["simulate", "--seeds", "0"], "--seeds"),
+        (["fetch", "http://10.0.2.2/", "--mtu", "87"], "less leaves no room for a TCP segment of 48 bytes"),
+        (["simulate", "--mtu", "68"], "--mtu 68: not in 88...16110"),
+        (["gateway", "--wire", "stream:unix:x", "--mtu", "68"], "--mtu 68: not in 88...16110"),
+        (["fetch", "http://10.0.2.2/", "--timeout", "-1"], "--timeout -1: must not be negative"),
+        (["ping", "10.0.2.2", "--seed", "-1"], "--seed -1: must not be negative"),
+        (["ping", "10.0.2.2", "-c", "-3"], "-c -3: must not be negative"),
+        (["ping", "10.0.2.2", "--capture", "-"], "--capture -: frames go to a file or a FIFO"),
+        (["simulate", "--seeds", "1", "--capture", "-"], "--capture -"),
+        (["ping", "10.0.2.2", "--wire", "loop"], "--wire loop: no DHCP server answers there; give --address"),
         (["registers", "NOSUCH"], "NOSUCH"), (["registers", "--reference", "NOSUCH"], "NOSUCH"),
         (["registers", "--reference", "--of", "1"], "--of"),
       ])
@@ -115,6 +124,38 @@ extension RealThings {
     func help(_ arguments: [String]) async throws {
       let outcome = try await WorkbenchProgram.succeed(arguments)
       #expect(outcome.output.contains("USAGE") && outcome.diagnostics.isEmpty)
+    }
+
+    @Test("--version says which it is")
+    func version() async throws {
+      #expect(try await WorkbenchProgram.succeed(["--version"]).output.hasPrefix("workbench "))
+    }
+
+    @Test("every command that the help offers exists, and prints little")
+    func examples() async throws {
+      let help = try await WorkbenchProgram.succeed(["--help"]).output
+      let examples = help.split(separator: "\n").filter { $0.hasPrefix("  workbench ") && !$0.contains("fetch") }
+      #expect(examples.count >= 2)
+      for example in examples {
+        let words = example.split(separator: " ").dropFirst().prefix { !$0.hasPrefix("the") }.map(String.init)
+        let outcome = try await WorkbenchProgram.succeed(words)
+        #expect(outcome.diagnostics.isEmpty && !outcome.output.isEmpty, "\(words)")
+      }
+    }
+
+    @Test("a gateway that is not on the link says so")
+    func strayGateway() async throws {
+      try await WorkbenchProgram.fail(
+        ["ping", "10.0.2.2", "--address", "10.0.3.15/24", "--gateway", "10.0.2.2"], code: 1,
+        "--gateway 10.0.2.2: it is not on the link of 10.0.3.15/24; give one in 10.0.3.0/24")
+    }
+
+    @Test("a missing libslirp is missed only where it is needed", arguments: ["lspci", "registers"])
+    func unneededLibrary(_ command: String) async throws {
+      let folder = try TemporaryFolder()
+      try folder.write("not an ELF file", to: "libslirp.so.0")
+      let outcome = try await WorkbenchProgram.run([command], environment: ["LD_LIBRARY_PATH": folder.path])
+      #expect(outcome.code == 0 && outcome.output.contains("00:03.0"), "\(outcome.diagnostics)")
     }
 
     @Test("a missing libslirp says what to install")

@@ -1,4 +1,5 @@
 import Foundation
+import Machine
 import Testing
 
 extension RealThings {
@@ -58,6 +59,63 @@ extension RealThings {
       let program = try await startPing(["--machine", folder.file("machine")])
       try await inspect(folder.file("machine"))
       try await expectNothingLost(program)
+    }
+
+    @Test("its descriptor rings are decoded, and it notices nothing")
+    func rings() async throws {
+      let program = try await startPing()
+      let arguments = ["registers", "--rings", "--of", "\(program.pid)"]
+      let function = try #require(
+        try WorkbenchProgram.list(try await WorkbenchProgram.succeed(arguments + ["--json"])).first)
+      let rings = try #require(function["rings"] as? [[String: Any]])
+      #expect(rings.map { $0["direction"] as? String } == ["receive", "transmit"])
+      for ring in rings {
+        let count = try #require(ring["count"] as? Int)
+        #expect(count > 0 && ring["byteCount"] as? Int == 16 * count && ring["problem"] == nil)
+        for pointer in ["head", "tail"] { #expect((0..<count).contains(try #require(ring[pointer] as? Int))) }
+        let descriptors = try #require(ring["descriptors"] as? [[String: Any]])
+        #expect(descriptors.count == min(count, 16))
+        // What lies before the head is not the device's; of the transmitted ones it is the end of a frame.
+        let head = try #require(ring["head"] as? Int)
+        let last = descriptors.first { $0["index"] as? Int == (head + count - 1) % count }
+        #expect(last?["isDevices"] as? Bool == false)
+        let flags = try #require(last?["flags"] as? [String])
+        #expect(ring["direction"] as? String == "receive" || flags.contains("EOP"), "\(flags)")
+      }
+      let text = try await WorkbenchProgram.succeed(arguments + ["TDH"]).output
+      #expect(text.contains("receive ring at 0x") && text.contains("transmit ring at 0x") && text.contains(" TDH "))
+      let all = try await WorkbenchProgram.succeed(arguments + ["--all", "--json"])
+      let full = try #require(try WorkbenchProgram.list(all).first?["rings"] as? [[String: Any]])
+      for ring in full { #expect((ring["descriptors"] as? [Any])?.count == ring["count"] as? Int) }
+      try await expectNothingLost(program)
+    }
+
+    @Test(
+      "registers that describe no ring are told, and read nothing that is not there",
+      arguments: [
+        (["TDH": 0xFFFF], "head or tail lies outside the ring"),
+        (["TDT": 0x8000], "head or tail lies outside the ring"),
+        (["TDLEN": 0], "not set up"), (["TDBAL": 0xFFFF_FFF0, "TDBAH": 0xFFFF_FFFF], "are not all guest memory"),
+        (["TDBAL": 0xFEB0_0000, "TDBAH": 0], "are not all guest memory"),
+        (["TDLEN": 0xFFFF_FFFF, "TDBAL": 0xFFFF_0000], "are not all guest memory"),
+      ] as [([String: UInt32], String)])
+    func hostileRings(_ registers: [String: UInt32], _ problem: String) async throws {
+      let folder = try TemporaryFolder()
+      let program = try await startPing(["--machine", folder.file("machine")])
+      try FileManager.default.copyItem(atPath: folder.file("machine"), toPath: folder.file("copy"))
+      program.terminate()
+      let offsets: [String: UInt64] = ["TDBAL": 0x3800, "TDBAH": 0x3804, "TDLEN": 0x3808, "TDH": 0x3810, "TDT": 0x3818]
+      let region = try #require(
+        try MachineImage(path: folder.file("copy")).regions.first { $0.kind == .registers && $0.bar == 0 })
+      let file = try FileHandle(forUpdating: URL(fileURLWithPath: folder.file("copy")))
+      for (name, value) in registers {
+        try file.seek(toOffset: region.offset + offsets[name]!)
+        try file.write(contentsOf: withUnsafeBytes(of: value.littleEndian) { Data($0) })
+      }
+      try file.close()
+      let outcome = try await WorkbenchProgram.succeed(["registers", "--rings", "--of", folder.file("copy")])
+      let transmit = try #require(outcome.output.components(separatedBy: "transmit ring at").last)
+      #expect(transmit.contains(problem) && !transmit.contains("["), "\(transmit)")
     }
 
     @Test("--reference describes the registers without a bench, as Markdown and as JSON")

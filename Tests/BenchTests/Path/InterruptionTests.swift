@@ -14,7 +14,9 @@ extension RealThings {
       }
     }
 
-    @Test("ends at once with one line, a complete capture, and leaves nothing behind", arguments: [SIGINT, SIGTERM])
+    @Test(
+      "ends at once with one line, a shell's code for the signal, a complete capture, and leaves nothing behind",
+      arguments: [SIGINT, SIGTERM])
     func midBody(_ signal: Int32) async throws {
       let service = try slowServer()
       defer { service.stop() }
@@ -27,7 +29,7 @@ extension RealThings {
       try #require(hasBegun)
       program.send(signal)
       let outcome = try await program.end(limit: 5)
-      #expect(outcome.code == 1)
+      #expect(outcome.code == 128 + signal)
       #expect(outcome.output == "")
       #expect(outcome.diagnostics == ["workbench: interrupted"])
       #expect(!program.hasGroup)
@@ -53,7 +55,7 @@ extension RealThings {
         try #require(hasBegun, "\(program.diagnostics.suffix(3))")
         program.send(SIGINT)
         let outcome = try await program.end(limit: 5)
-        #expect(outcome.code == 1)
+        #expect(outcome.code == 130)
         #expect(outcome.diagnostics.last == "workbench: interrupted")
       }
     }

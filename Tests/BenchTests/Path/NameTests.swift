@@ -20,7 +20,8 @@ extension RealThings {
       let answer = try await resolve(
         "www.example.test", ["www.example.test": .addresses([[192, 0, 2, 7], [192, 0, 2, 8]])])
       #expect(Set(answer.addresses) == ["192.0.2.7", "192.0.2.8"])
-      #expect(answer.queries == (1, 0))
+      // One for each family.
+      #expect(answer.queries == (2, 0))
     }
 
     @Test("a chain of aliases leads to the addresses at its end")
@@ -39,7 +40,46 @@ extension RealThings {
       let many = (1...100).map { [192, 0, 2, UInt8($0)] }
       let answer = try await resolve("many.example.test", ["many.example.test": .long(many)])
       #expect(Set(answer.addresses) == Set((1...100).map { "192.0.2.\($0)" }))
-      #expect(answer.queries == (1, 1))
+      #expect(answer.queries == (2, 1))
+    }
+
+    @Test("both families and the aliases before them are shown, each with its time to live")
+    func records() async throws {
+      let six: [UInt8] = [0x20, 1, 0xD, 0xB8] + [UInt8](repeating: 0, count: 11) + [7]
+      let server = try NameServer([
+        "www.example.test": .alias("host.example.test"), "host.example.test": .both([[192, 0, 2, 7]], [six]),
+        "six.example.test": .both([], [six]),
+      ])
+      defer { server.stop() }
+      let json = try WorkbenchProgram.object(
+        try await WorkbenchProgram.succeed(["resolve", "www.example.test", "--json"] + server.option))
+      #expect(json["addresses"] as? [String] == ["192.0.2.7", "2001:db8::7"])
+      let records = try #require(json["records"] as? [[String: Any]])
+      #expect(records.map { $0["type"] as? String } == ["CNAME", "A", "AAAA"])
+      #expect(records.map { $0["value"] as? String } == ["host.example.test", "192.0.2.7", "2001:db8::7"])
+      #expect(records.map { $0["name"] as? String } == ["www.example.test", "host.example.test", "host.example.test"])
+      #expect(records.allSatisfy { $0["timeToLive"] as? Int == 60 })
+      let text = try await WorkbenchProgram.succeed(["resolve", "six.example.test"] + server.option)
+      #expect(text.output.split(separator: " ") == ["six.example.test", "60", "AAAA", "2001:db8::7\n"])
+      let known = try await WorkbenchProgram.succeed(["resolve", "localhost"] + server.option)
+      #expect(known.output.contains("127.0.0.1") && known.output.contains("::1"))
+    }
+
+    @Test("a name that does not exist and one without an address are told apart")
+    func nothingFound() async throws {
+      let six = [UInt8](repeating: 1, count: 16)
+      let server = try NameServer(["six.example.test": .both([], [six]), "text.test": .both([], [])])
+      defer { server.stop() }
+      for command in ["resolve no.example.test", "fetch http://no.example.test/", "ping no.example.test"] {
+        try await WorkbenchProgram.fail(
+          command.split(separator: " ").map(String.init) + server.option, code: 1,
+          "cannot resolve no.example.test: there is no such name")
+      }
+      try await WorkbenchProgram.fail(
+        ["fetch", "http://six.example.test/"] + server.option, code: 1,
+        "cannot resolve six.example.test: it has no IPv4 address")
+      try await WorkbenchProgram.fail(
+        ["resolve", "text.test"] + server.option, code: 1, "cannot resolve text.test: it has no address")
     }
 
     @Test("fetch resolves the host of its URL and names it in the request")

@@ -1,6 +1,7 @@
 import Bench
 import EventLoop
 import Events
+import Foundation
 import LinuxABI
 import Packets
 import Testing
@@ -54,7 +55,42 @@ extension RealThings {
       #expect(report.value("tcp", "retransmitted segments") == 0)
       #expect(report.value("system calls", "socket") == 1)
       #expect(report.value("system calls", "close") == 1)
+      // It has gone on in the background, which is no failure.
+      #expect(report.value("system calls", "connect") == 1)
+      #expect(report.value("system calls", "connect failed") == 0)
       #expect(report.value("system calls", "read") > 0)
+    }
+
+    @Test("are taken when the last frame has left", arguments: 1...3)
+    func reportAddsUp(_ run: Int) async throws {
+      let outcome = try await WorkbenchProgram.succeed(["fetch", "--size", "200KiB", "--seed", "\(run)", "--json"])
+      let path = try #require(try WorkbenchProgram.object(outcome)["path"] as? [String: Any])
+      let report = try JSONDecoder().decode(PathReport.self, from: JSONSerialization.data(withJSONObject: path))
+      let sent = report.value("driver", "frames sent")
+      #expect(sent > 0)
+      #expect(report.value("interface", "sent frames") == sent)
+      #expect(report.value("model", "frames sent") == sent)
+      #expect(report.value("wire: slirp", "sent") == sent)
+    }
+
+    @Test("what the NIC is left to do is told as such, and nothing is called bad that is not")
+    func offloadsInEvents() async throws {
+      let origin = try await OriginServer.start()
+      let folder = try TemporaryFolder()
+      try folder.write(OriginContent(byteCount: 300_000), to: "body")
+      let upload = ["fetch", "http://10.0.2.2:\(origin.port)/echo", "--body", "@body", "-O", "echo", "-v"]
+      let offloaded = try await WorkbenchProgram.succeed(upload, in: folder).diagnostics
+      #expect(offloaded.contains { $0.contains(" tx ") && $0.contains("DHCP") && $0.hasSuffix("[checksum offloaded]") })
+      #expect(
+        offloaded.contains { $0.contains(" tx ") && $0.contains("TCP [S]") && $0.hasSuffix("[checksum offloaded]") })
+      #expect(offloaded.contains { $0.hasSuffix("[segmentation offloaded, 1460 bytes each]") })
+      #expect(!offloaded.contains { $0.contains("[bad") || $0.contains(" rx ") && $0.contains("offloaded]") })
+      let plain = try await WorkbenchProgram.succeed(
+        upload + ["--no-checksum-offload", "--no-segmentation-offload"], in: folder
+      ).diagnostics
+      #expect(plain.contains { $0.contains(" tx ") && $0.contains("TCP [S]") })
+      #expect(!plain.contains { $0.contains("[bad") || $0.contains("offloaded]") })
+      await origin.stop()
     }
 
     @Test("agree with the event stream")

@@ -19,6 +19,8 @@ import Testing
     var options = ReplayFile.Options()
     options.isUpdate = true
     _ = try file.replay(options)
+    options.isFullSpeed = true
+    _ = try file.replay(options)
   }
 
   @Test("the generator makes exactly the committed bytes", arguments: Fixtures.all.map(\.name))
@@ -47,12 +49,23 @@ import Testing
     #expect(report.counters.waitsInVain == 0)
   }
 
-  @Test("two replays answer with the same bytes at the same times", arguments: Fixtures.all.map(\.name))
-  func replaysRepeat(_ name: String) throws {
+  @Test("each capture is answered as expected at full speed", arguments: Fixtures.all.map(\.name))
+  func answersMatchAtFullSpeed(_ name: String) throws {
+    let script = try #require(Fixtures.all.first { $0.name == name })
+    var options = ReplayFile.Options()
+    options.isFullSpeed = true
+    let report = try ReplayFile(path: FixtureFiles.path(script)).replay(options)
+    #expect(report.verdict == .matched, "\(report.text)")
+    #expect(report.damage == nil)
+  }
+
+  @Test(
+    "two replays answer with the same bytes at the same times", arguments: Fixtures.all.map(\.name), [false, true])
+  func replaysRepeat(_ name: String, isFullSpeed: Bool) throws {
     let script = try #require(Fixtures.all.first { $0.name == name })
     let settings = try FixtureFiles.expectation(script).settings
-    let first = try FixtureFiles.replay(script.bytes(), settings)
-    #expect(try FixtureFiles.replay(script.bytes(), settings) == first)
+    let first = try FixtureFiles.replay(script.bytes(), settings, isFullSpeed: isFullSpeed)
+    #expect(try FixtureFiles.replay(script.bytes(), settings, isFullSpeed: isFullSpeed) == first)
   }
 
   @Test("at full speed every frame arrives, and the action comes to the same", arguments: Fixtures.all.map(\.name))

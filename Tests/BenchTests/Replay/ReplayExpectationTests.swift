@@ -24,6 +24,9 @@ import Testing
       0.000000 ARP who has 192.0.2.2? tell 192.0.2.1
       12.000007 ARP 192.0.2.1 is at 02:00:00:00:00:09
       outcome resolved 192.0.2.80
+      at full speed
+      0.000000 ARP who has 192.0.2.2? tell 192.0.2.1
+      outcome resolved 192.0.2.81
 
       """
     let expectation = try parse(text)
@@ -37,6 +40,8 @@ import Testing
     #expect(expectation.frames.map(\.time) == [0, 12_000_007])
     #expect(expectation.frames[1].line == 14)
     #expect(expectation.outcome == "resolved 192.0.2.80")
+    #expect(expectation.fullSpeed?.frames.map(\.line) == [17])
+    #expect(expectation.fullSpeed?.outcome == "resolved 192.0.2.81")
     #expect(expectation.text == text)
   }
 
@@ -58,7 +63,12 @@ import Testing
       ("replay 1\n0.00000 ARP", 2, "a frame's line"), ("replay 1\n0.0000000 ARP", 2, "a frame's line"),
       ("replay 1\n0.000000", 2, "a frame's line"), ("replay 1\n99999999999999999999.000000 x", 2, "a frame's line"),
       ("replay 1\n1.000000 a\n0.999999 b", 3, "before"), ("replay 1\n1.000000 a\nseed 1", 3, "above the frames"),
-      ("replay 1\noutcome x\n1.000000 a", 3, "last line"), ("replay 1\nseed\t1", 2, "control"),
+      ("replay 1\noutcome x\n1.000000 a", 3, "last line"),
+      ("replay 1\nat full speed\nat full speed", 3, "a second section"),
+      ("replay 1\nat full speed\nseed 1", 3, "above the frames"),
+      ("replay 1\n2.000000 a\nat full speed\n1.000000 b\n0.000000 a", 5, "before"),
+      ("replay 1\nat full speed\noutcome x\n1.000000 a", 4, "last line"), ("at full speed", 1, "first line"),
+      ("replay 1\nseed\t1", 2, "control"),
       ("replay 1\n# " + String(repeating: "x", count: 5000), 2, "longer"),
     ])
   func refused(_ text: String, _ line: Int, _ reason: String) {
@@ -80,7 +90,7 @@ import Testing
 
   @Test("the first difference is told with both lines, and where one side ends")
   func differences() throws {
-    let expectation = try parse("replay 1\nseed 1\n0.000000 a\n1.000000 b\n")
+    let expectation = try parse("replay 1\nseed 1\n0.000000 a\n1.000000 b\n").original
     #expect(ReplayDifference.between(expectation, answers: frames("a", "b"), outcome: nil) == nil)
     let changed = try #require(ReplayDifference.between(expectation, answers: frames("a", "c"), outcome: nil))
     #expect(changed.number == 2 && changed.line == 4)

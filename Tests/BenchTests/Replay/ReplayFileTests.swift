@@ -38,6 +38,39 @@ import Testing
     #expect(try file.replay(update).verdict == .unchanged)
   }
 
+  @Test("at full speed the section for that is compared, reported with its line, and written by an update of its own")
+  func fullSpeedSection() throws {
+    let folder = try FixtureFiles.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = try copy(Fixtures.ping, in: folder)
+    let text = try String(contentsOfFile: file.expectationPath, encoding: .utf8)
+    var lines = text.components(separatedBy: "\n")
+    var options = ReplayFile.Options()
+    options.isFullSpeed = true
+    let index = try #require(lines.lastIndex { $0.hasSuffix("echo reply id 77 seq 3") })
+    lines[index] = lines[index].replacingOccurrences(of: "seq 3", with: "seq 33")
+    try lines.joined(separator: "\n").write(toFile: file.expectationPath, atomically: true, encoding: .utf8)
+    #expect(try file.replay().verdict == .matched)
+    let report = try file.replay(options)
+    #expect(report.verdict == .differs && report.difference?.line == index + 1)
+    options.isUpdate = true
+    #expect(try file.replay(options).verdict == .updated)
+    #expect(try String(contentsOfFile: file.expectationPath, encoding: .utf8) == text)
+    #expect(try file.replay(options).verdict == .unchanged)
+
+    let start = try #require(lines.firstIndex(of: "at full speed"))
+    try (lines[..<start].joined(separator: "\n") + "\n").write(
+      toFile: file.expectationPath, atomically: true, encoding: .utf8)
+    options.isUpdate = false
+    let uncompared = try file.replay(options)
+    #expect(uncompared.verdict == .notCompared && uncompared.text.contains("--update --full-speed writes it"))
+    options.isUpdate = true
+    #expect(try file.replay(options).verdict == .updated)
+    #expect(try String(contentsOfFile: file.expectationPath, encoding: .utf8) == text)
+    try FileManager.default.removeItem(atPath: file.expectationPath)
+    #expect { try file.replay(options) } throws: { ($0 as? ReplayError)?.exitCode == 66 }
+  }
+
   @Test("without an expectation there is an error, and an update with settings writes one")
   func newExpectation() throws {
     let folder = try FixtureFiles.temporaryFolder()

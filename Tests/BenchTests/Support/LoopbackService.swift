@@ -49,7 +49,9 @@ final class LoopbackService: Sendable {
     func readHead() -> String {
       var bytes: [UInt8] = []
       var byte: UInt8 = 0
-      while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8), read(descriptor, &byte, 1) == 1 { bytes.append(byte) }
+      while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8), Glibc.read(descriptor, &byte, 1) == 1 {
+        bytes.append(byte)
+      }
       return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -66,10 +68,56 @@ final class LoopbackService: Sendable {
       }
     }
 
+    /// Returns when the peer has closed, or the service stops; reads nothing.
+    func waitForHangUp() {
+      var entry = pollfd(fd: descriptor, events: 0x2000, revents: 0)  // POLLRDHUP
+      while poll(&entry, 1, -1) < 0 && errno == EINTR {}
+    }
+
+    /// Reads `count` bytes in pieces, with a pause of so many microseconds before each.
+    func read(_ count: Int, pausing pause: UInt32) {
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      // What waits in the kernel is nothing that the client could see the progress of.
+      var room = Int32(bytes.count)
+      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, socklen_t(MemoryLayout<Int32>.size))
+      var rest = count
+      while rest > 0 {
+        usleep(pause)
+        let got = Glibc.read(descriptor, &bytes, min(rest, bytes.count))
+        guard got > 0 else { return }
+        rest -= got
+      }
+    }
+
+    /// Sends back `count` bytes as they come.
+    func echo(_ count: Int) {
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      var rest = count
+      while rest > 0 {
+        let got = Glibc.read(descriptor, &bytes, min(rest, bytes.count))
+        guard got > 0 else { return }
+        write(Array(bytes[..<got]))
+        rest -= got
+      }
+    }
+
     /// Returns when the peer has closed, or the service stops.
     func waitForClose() {
       var bytes = [UInt8](repeating: 0, count: 4096)
-      while read(descriptor, &bytes, bytes.count) > 0 {}
+      while Glibc.read(descriptor, &bytes, bytes.count) > 0 {}
+    }
+  }
+}
+
+/// Counts what a service is asked, from its threads.
+final class Attempts: Sendable {
+  private let count = Mutex(0)
+
+  /// The number of this attempt, from 1.
+  func next() -> Int {
+    count.withLock {
+      $0 += 1
+      return $0
     }
   }
 }

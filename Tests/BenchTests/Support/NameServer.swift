@@ -2,10 +2,12 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A DNS server (RFC 1035) on a free port of 127.0.0.1, over UDP and TCP, for IPv4 addresses of a few names.
+/// A DNS server (RFC 1035) on a free port of 127.0.0.1, over UDP and TCP, for the addresses of a few names.
 final class NameServer: Sendable {
   enum Entry: Sendable {
     case addresses([[UInt8]])
+    /// IPv4 and IPv6.
+    case both([[UInt8]], [[UInt8]])
     case alias(String)
     /// Too long for a datagram: over UDP only the truncation bit comes.
     case long([[UInt8]])
@@ -99,7 +101,11 @@ final class NameServer: Sendable {
     }
     let question = Array(query[12..<min(offset + 5, query.count)])
     var name = labels.joined(separator: ".").lowercased()
+    let type = question.count >= 4 ? question[question.count - 3] : 0
     var records: [[UInt8]] = []
+    func add(_ list: [[UInt8]], type wanted: UInt8) {
+      if type == wanted { records += list.map { record(name, type: wanted, $0) } }
+    }
     var code: UInt8 = 0
     var isTruncated = false
     resolution: while true {
@@ -108,8 +114,11 @@ final class NameServer: Sendable {
         records.append(record(name, type: 5, encode(target)))
         name = target
         continue resolution
-      case .addresses(let list): records += list.map { record(name, type: 1, $0) }
-      case .long(let list) where mayBeLong: records += list.map { record(name, type: 1, $0) }
+      case .addresses(let list): add(list, type: 1)
+      case .both(let list, let others):
+        add(list, type: 1)
+        add(others, type: 28)
+      case .long(let list) where mayBeLong || type != 1: add(list, type: 1)
       case .long: isTruncated = true
       // RFC 1035 4.1.1: name error.
       case nil: code = 3
