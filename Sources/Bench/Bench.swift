@@ -77,13 +77,7 @@ public final class Bench {
     // Name servers from the command line stand before those of the lease.
     let client = DHCPClient(station.interface, resolver: options.nameServers.isEmpty ? resolver : nil)
     dhcp = client
-    do throws(DHCPError) { try await acquire(client) } catch .cancelled {
-      throw .noAddress(DHCPError.cancelled.description)
-    } catch {
-      let mtu = options.station.mtu
-      let cause = mtu < 576 ? "; --mtu \(mtu) is less than the 576 bytes that it takes for granted (RFC 2131 2)" : ""
-      throw .noAddress(error.description + cause)
-    }
+    do throws(DHCPError) { try await acquire(client) } catch { throw .noAddress(error.description) }
   }
 
   /// When a user wonders what goes on.

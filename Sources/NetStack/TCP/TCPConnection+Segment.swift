@@ -222,7 +222,8 @@ extension TCPConnection {
       adoptSegmentSize()
       return true
     } catch {
-      softError = error
+      // Linux remembers that there is no route, not that a policy is in the way.
+      if error != .operationNotPermitted, error != .noSecurityAssociation { softError = error }
       return false
     }
   }
