@@ -174,6 +174,7 @@ extension NetworkError {
     case .operationNotPermitted: .EPERM
     case .noSecurityAssociation: .EAGAIN
     case .noSuchDevice: .ENODEV
+    case .missingMessageType: .EFAULT
     case .closed: .EBADF
     }
   }

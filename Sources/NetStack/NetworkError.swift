@@ -61,6 +61,8 @@ public enum NetworkError: Error, Equatable, Sendable {
   case noSecurityAssociation
   /// ENODEV: no such interface.
   case noSuchDevice
+  /// EFAULT: an ICMP message of a raw endpoint without the two octets that say what it is.
+  case missingMessageType
   /// EBADF: the object has been closed.
   case closed
 }

@@ -82,9 +82,13 @@ public class DatagramSocket: Socket {
     throw .operationNotSupported
   }
 
-  /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`.
+  /// Octets of headers that the stack puts before a message.
+  var headerLength: Int { kind.transport == .datagram ? 28 : 20 }
+
+  /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`. `length`: octets of
+  /// the whole message.
   func probe(
-    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
   ) throws(NetworkError) {
     throw .operationNotSupported
   }
@@ -143,12 +147,11 @@ public class DatagramSocket: Socket {
     try networked { () throws(NetworkError) in
       try bindIfNeeded()
       try memory.withBytes(memory.presentCount) { (bytes) throws(NetworkError) in
-        try probe(bytes.bytes, to: destination, control)
+        try probe(bytes.bytes, of: memory.count, to: destination, control)
       }
       guard !flags.contains(.probe) else { return }
       // With its headers it would be more than a datagram can be.
-      let header = kind.transport == .datagram ? 28 : 20
-      guard memory.count + header <= 65_535 else { throw .messageTooLong }
+      guard memory.count + headerLength <= 65_535 else { throw .messageTooLong }
       try endpoint.checkSendable()
     }
     guard flags.contains(.probe) else { throw .badMemory }

@@ -21,10 +21,11 @@ public final class RawSocket: DatagramSocket {
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
   override func probe(
-    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
   ) throws(NetworkError) {
-    try raw.probe(to: destination?.address, control: control)
+    try raw.probe(start, of: length, to: destination?.address, control: control)
   }
+  override var headerLength: Int { raw.includesHeader ? 0 : 20 }
   override func sendMessage(
     _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {

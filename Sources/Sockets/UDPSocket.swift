@@ -31,7 +31,7 @@ public final class UDPSocket: DatagramSocket {
   }
   override func disconnectEndpoint() { udp.disconnect() }
   override func probe(
-    _ start: RawSpan, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
   ) throws(NetworkError) {
     try udp.probe(to: destination, control: control)
   }

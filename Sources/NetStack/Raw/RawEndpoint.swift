@@ -44,12 +44,12 @@ public final class RawEndpoint: DatagramEndpoint {
 
   /// Sends one datagram to `destination`, or to the connected peer.
   ///
-  /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/messageTooLong`` for one beyond
-  ///   the MTU with its header included, and what ``UDPEndpoint/send(_:to:)`` throws.
+  /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/packetTooBig(mtu:)`` for one beyond
+  ///   the MTU with its header included, ``NetworkError/missingMessageType``, and what ``UDPEndpoint/send(_:to:)`` throws.
   public func send(
     _ bytes: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
-    let (target, path) = try way(to: destination, control)
+    let (target, path) = try way(bytes.byteCount, to: destination, control)
     try checkSendable()
     do {
       if includesHeader {
@@ -64,17 +64,27 @@ public final class RawEndpoint: DatagramEndpoint {
     }
   }
 
-  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
-  public func probe(to destination: IPAddress? = nil, control: DatagramControl? = nil) throws(NetworkError) {
-    _ = try way(to: destination, control)
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither ``checkSendable()``'s nor in the payload beyond its
+  /// `start`.
+  ///
+  /// - Parameter length: octets of the whole datagram.
+  public func probe(
+    _ start: RawSpan, of length: Int, to destination: IPAddress? = nil, control: DatagramControl? = nil
+  ) throws(NetworkError) {
+    let (_, path) = try way(start.byteCount, to: destination, control)
+    guard includesHeader else { return }
+    guard length <= path.interface.mtu else { throw .packetTooBig(mtu: path.interface.mtu) }
+    guard length >= IPv4Field.minimumLength else { throw .invalidArgument }
   }
 
-  /// Whom a datagram goes to, and how.
+  /// Whom a datagram with `count` octets goes to, and how.
   private func way(
-    to destination: IPAddress?, _ control: DatagramControl?
+    _ count: Int, to destination: IPAddress?, _ control: DatagramControl?
   ) throws(NetworkError) -> (IPAddress, Path) {
     try checkOpen()
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    // Type and code belong to the flow that a path is looked up for (Linux `raw_probe_proto_opt`).
+    guard `protocol` != .icmp || includesHeader || count >= 2 else { throw .missingMessageType }
     return (target, try path(to: Endpoint(target, 0), control))
   }
 

@@ -52,6 +52,25 @@ struct RawTests {
       await k.call(.shutdown, s, 1)
       await k.write(s, "x")
     },
+    Scenario("messages of every length, in memory and nowhere") { k in
+      for number: Int32 in [1, experiment] {
+        for includesHeader: Int32 in [0, 1] {
+          let s = await k.socket(SocketType.SOCK_RAW, number)
+          await k.set(s, 0, OptionName.IP_HDRINCL, includesHeader)
+          for length in [0, 1, 2, 8, 19, 20, 1400, 65_515, 65_516, 65_535, 65_536] {
+            // What is long and exists would be sent.
+            for exists in [true, false] where !exists || length < 1400 || length > 65_515 {
+              func place() -> Int { exists ? Int(k.room(66_000)) : 16 }
+              func target() -> Int { Int(k.put(Session.inet(0))) }
+              await k.call(.sendto, s, place(), length, 0, 0, 0)
+              await k.call(.sendto, s, place(), length, 0, target(), 16)
+              await k.call(.sendto, s, place(), length, Int(MessageFlags.MSG_PROBE), target(), 16)
+            }
+          }
+          await k.close(s)
+        }
+      }
+    },
     Scenario("IP_OPTIONS stand in the header, but not in one of the program's own") { k in
       let s = await k.socket(SocketType.SOCK_RAW, experiment)
       await k.bind(s, 0, [127, 0, 0, 77])
