@@ -30,6 +30,33 @@ public protocol NetworkDevice: AnyObject {
 
   /// Tells the device about everything submitted since the last call: one register write for the batch.
   func doorbell()
+
+  /// Says as which station the device receives, and what besides. Holds until the next call, stops of the device
+  /// included. A device that does not filter has nothing to do: its client looks at every frame anyway.
+  func apply(_ filter: ReceiveFilter)
+
+  /// Makes frames of `mtu` bytes possible, with all that takes (a driver may have to stop and start its device). False:
+  /// the device cannot do it, and everything is as before.
+  func changeMTU(to mtu: Int) -> Bool
+}
+
+extension NetworkDevice {
+  public func apply(_ filter: ReceiveFilter) {}
+  public func changeMTU(to mtu: Int) -> Bool { mtu <= self.mtu }
+}
+
+/// Which frames a device lets through, besides broadcasts.
+public struct ReceiveFilter: Equatable, Sendable {
+  /// The address that it receives under: not a group, not zero.
+  public var station: MACAddress
+  /// Every frame.
+  public var isPromiscuous = false
+  /// Every group's frames.
+  public var acceptsAllMulticast = false
+  /// Groups whose frames are wanted. A device may let those of others through too.
+  public var groups: [MACAddress] = []
+
+  public init(station: MACAddress) { self.station = station }
 }
 
 /// The stack's side of a ``NetworkDevice``.

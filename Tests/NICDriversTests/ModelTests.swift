@@ -204,5 +204,26 @@ import Testing
     #expect(arrives(stranger))
     bench.driver.isPromiscuous = false
     #expect(!arrives(stranger))
+    // All at once, as a stack says it.
+    let own = bench.driver.hardwareAddress
+    var filter = ReceiveFilter(station: stranger)
+    filter.groups = [groups[3]]
+    bench.driver.apply(filter)
+    #expect(arrives(stranger) && !arrives(own) && arrives(groups[3]) && !arrives(groups[4]))
+    filter.station = groups[5]
+    bench.driver.apply(filter)
+    #expect(bench.driver.hardwareAddress == stranger && !arrives(groups[5]))
+    // It outlasts a stop.
+    bench.driver.stop()
+    try bench.driver.start()
+    bench.settle()
+    #expect(arrives(stranger) && !arrives(own) && arrives(groups[3]))
+  }
+
+  @Test("an MTU that cannot be leaves the driver running with the old one")
+  func changingMTU() throws {
+    let bench = try ModelBench()
+    #expect(bench.driver.changeMTU(to: 9000) && bench.driver.mtu == 9000 && bench.driver.state == .running)
+    #expect(!bench.driver.changeMTU(to: 20_000) && bench.driver.mtu == 9000 && bench.driver.state == .running)
   }
 }

@@ -1,12 +1,6 @@
 import IntelNIC
+import Link
 import Packets
-
-/// Which frames the device shall let through, besides its own address and broadcasts.
-struct ReceiveFilter: Equatable {
-  var isPromiscuous = false
-  var acceptsAllMulticast = false
-  var multicast: [MACAddress] = []
-}
 
 /// Address filters (manual sections 13.5.1 to 13.5.3). They hold over stop and start.
 extension E1000Driver {
@@ -29,24 +23,39 @@ extension E1000Driver {
   /// The groups to receive. The first 15 go into the exact filter, all others into the hash table, through which some
   /// frames of other groups come too. Addresses that are no groups, and repetitions, are left out.
   public var multicastAddresses: [MACAddress] {
-    get { filter.multicast }
+    get { filter.groups }
     set {
-      var seen: Set<MACAddress> = []
-      change { $0.multicast = newValue.filter { $0.isGroup && !$0.isBroadcast && seen.insert($0).inserted } }
+      change { $0.groups = Self.groups(newValue) }
     }
+  }
+
+  /// The same all at once, and the station address (RAL0, RAH0): groups and zero are no addresses of a station, and leave
+  /// it as it is.
+  public func apply(_ new: ReceiveFilter) {
+    change { filter in
+      let station = new.station.isGroup || new.station == .zero ? filter.station : new.station
+      filter = new
+      filter.station = station
+      filter.groups = Self.groups(new.groups)
+    }
+  }
+
+  private static func groups(_ addresses: [MACAddress]) -> [MACAddress] {
+    var seen: Set<MACAddress> = []
+    return addresses.filter { $0.isGroup && !$0.isBroadcast && seen.insert($0).inserted }
   }
 
   private func change(_ body: (inout ReceiveFilter) -> Void) {
     let before = filter
     body(&filter)
     guard filter != before, currentState == .running else { return }
-    if filter.multicast != before.multicast { programFilters() }
+    if (filter.station, filter.groups) != (before.station, before.groups) { programFilters() }
     registers.write(Register.receiveControl, receiveControl.rawValue)
   }
 
   /// Writes RAL, RAH and MTA.
   func programFilters() {
-    let exact = [hardwareAddress] + filter.multicast.prefix(Self.exactEntries - 1)
+    let exact = [filter.station] + filter.groups.prefix(Self.exactEntries - 1)
     for entry in 0..<Self.exactEntries {
       let offset = entry * 8
       guard entry < exact.count else {
@@ -63,7 +72,7 @@ extension E1000Driver {
       registers.write(Register.receiveAddressHigh + offset, high.rawValue)
     }
     var words = [UInt32](repeating: 0, count: Self.multicastWords)
-    for group in filter.multicast.dropFirst(Self.exactEntries - 1) {
+    for group in filter.groups.dropFirst(Self.exactEntries - 1) {
       let hash = Self.hash(group)
       words[hash >> 5] |= 1 << UInt32(hash & 31)
     }

@@ -174,4 +174,17 @@ extension E1000Driver {
     sizes = FrameSizes(mtu: value, configuration: configuration)
     if wasRunning { try start() }
   }
+
+  /// ``setMTU(_:)`` for the stack: if it cannot be, the driver runs with its old sizes.
+  public func changeMTU(to value: Int) -> Bool {
+    let (before, wasRunning) = (mtu, currentState == .running)
+    do throws(DriverError) {
+      try setMTU(value)
+      return true
+    } catch {
+      try? setMTU(before)
+      if wasRunning { try? start() }
+      return false
+    }
+  }
 }

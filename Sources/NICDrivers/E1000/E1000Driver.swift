@@ -26,7 +26,8 @@ public final class E1000Driver {
   /// `enp<bus>s<device>f<function>`. systemd leaves out the function where a slot has only one; here it always
   /// stands, so that a name does not change when a neighbour appears.
   public let name: String
-  public let hardwareAddress: MACAddress
+  /// What the EEPROM says, until a ``ReceiveFilter`` says something else.
+  public var hardwareAddress: MACAddress { filter.station }
   public var state: State { currentState }
   public var isLinkUp: Bool { linkIsUp }
   public var mtu: Int { sizes.mtu }
@@ -59,7 +60,7 @@ public final class E1000Driver {
   /// Interrupts and passes in a row that found nothing to do.
   var idleRuns = 0
   var stormPause = TimeSpan.zero
-  var filter = ReceiveFilter()
+  var filter: ReceiveFilter
   var receivePass: DeferredWork!
   var stormTimer: LoopTimer!
 
@@ -81,7 +82,7 @@ public final class E1000Driver {
     sizes = FrameSizes(mtu: 1500, configuration: configuration)
     function.command = function.command.union(.memorySpace).subtracting(.busMaster)
     try registers.reset()
-    hardwareAddress = try registers.readHardwareAddress()
+    filter = ReceiveFilter(station: try registers.readHardwareAddress())
     receivePass = DeferredWork(on: loop) { [unowned self] in runReceivePass() }
     stormTimer = LoopTimer(on: loop) { [unowned self] in stormIsOver() }
   }
