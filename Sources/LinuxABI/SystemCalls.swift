@@ -175,6 +175,7 @@ extension NetworkError {
     case .noSecurityAssociation: .EAGAIN
     case .noSuchDevice: .ENODEV
     case .missingMessageType: .EFAULT
+    case .alreadyExists: .EEXIST
     case .closed: .EBADF
     }
   }

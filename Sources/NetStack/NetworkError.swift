@@ -63,6 +63,8 @@ public enum NetworkError: Error, Equatable, Sendable {
   case noSuchDevice
   /// EFAULT: an ICMP message of a raw endpoint without the two octets that say what it is.
   case missingMessageType
+  /// EEXIST: the entry is in the table already.
+  case alreadyExists
   /// EBADF: the object has been closed.
   case closed
 }

@@ -30,6 +30,10 @@ public final class NetworkStack {
   /// Called after the state of an interface's link changed.
   public var onLinkChange: ((NetworkInterface, _ isUp: Bool) -> Void)?
   private var ownAddresses: Set<UInt32> = []
+  /// Networks whose every address is this host's: those of `lo`.
+  private var ownNetworks: [IPv4Subnet] = []
+  /// For whom this host answers as a router (proxy ARP).
+  public var proxies = ProxyTable()
   private var pathMTUs: PathMTUTable
 
   public init(on loop: any EventLoop, tap: EventTap, configuration: StackConfiguration = .init()) {
@@ -74,14 +78,31 @@ public final class NetworkStack {
 
   public func interface(named name: String) -> NetworkInterface? { interfaces.first { $0.name == name } }
 
+  /// Gives an interface another name, and its addresses the labels that go with it.
+  ///
+  /// - Throws: ``NetworkError/alreadyExists`` if another interface has it.
+  public func rename(_ interface: NetworkInterface, to name: String) throws(NetworkError) {
+    guard name != interface.name else { return }
+    guard self.interface(named: name) == nil else { throw .alreadyExists }
+    for place in interface.addresses.indices {
+      let old = interface.addresses[place].label.drop { $0 != ":" }
+      let alias = place == 0 ? "" : old.isEmpty ? ":\(place + 1)" : String(old)
+      interface.addresses[place].label = String(name.prefix(15 - alias.count)) + alias
+    }
+    interface.name = name
+  }
+
   func localAddressesChanged() {
     ownAddresses = Set(interfaces.flatMap { $0.addresses.map(\.address.rawValue) })
+    ownNetworks = loopback?.addresses.map(\.network) ?? []
     for interface in interfaces { interface.acceptedSource = 0 }
   }
 
-  /// True if `address` is one of this host's, 127.0.0.0/8 included.
+  /// True if `address` is one of this host's: an address of an interface, even if that is down, or of a network of `lo`
+  /// (127.0.0.0/8).
   public func isLocal(_ address: IPv4Address) -> Bool {
-    address.isLoopback || ownAddresses.contains(address.rawValue)
+    ownAddresses.contains(address.rawValue)
+      || ownNetworks.contains { $0.contains(address) } && !isBroadcast(address)
   }
 
   /// What `bind` demands of an address, before it looks at anything else.
@@ -97,10 +118,17 @@ public final class NetworkStack {
 
   /// True for 255.255.255.255 and the directed broadcast address of a network that an interface is on.
   public func isBroadcast(_ address: IPv4Address) -> Bool {
-    address == .broadcast
-      || interfaces.contains { interface in
-        interface.addresses.contains { $0.hasBroadcast && $0.broadcast == address }
-      }
+    address == .broadcast || broadcastHome(of: address, nil) != nil
+  }
+
+  /// The interface (`named`, or any) that has a directed broadcast address, and its own address there.
+  private func broadcastHome(
+    of address: IPv4Address, _ named: NetworkInterface?
+  ) -> (interface: NetworkInterface, own: IPv4Address)? {
+    for interface in interfaces where interface.isEnabled && (named == nil || named === interface) {
+      if let own = interface.addresses.first(where: { $0.isBroadcast(address) }) { return (interface, own.address) }
+    }
+    return nil
   }
 
   func transmitReady(_ interface: NetworkInterface) {
@@ -146,17 +174,31 @@ public final class NetworkStack {
     if target == .broadcast || target.isMulticast {
       return try groupPath(to: target, from: wanted, via: interface, staysOnLink, headerOptions, final)
     }
+    if let (home, own) = broadcastHome(of: target, interface) {
+      return Path(
+        stack: self, interface: home, source: wanted ?? own, destination: target, nextHop: target,
+        station: home.isLoopback ? home.hardwareAddress : home.hardwareBroadcast, mtu: home.mtu, isBroadcast: true,
+        headerOptions: headerOptions, final: final)
+    }
     let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink) ?? interface.flatMap(Self.onLink)
     guard let route = found else { throw .noRoute }
-    guard let from = wanted ?? route.preferredSource ?? route.interface.source(for: route.gateway ?? target) else {
+    guard !route.isUnreachable else { throw .hostUnreachable }
+    guard let from = wanted ?? route.preferredSource ?? self.source(on: route, to: target) else {
       throw .addressNotAvailable
     }
-    let isBroadcast = route.interface.addresses.contains { $0.hasBroadcast && $0.broadcast == target }
     let limit = pathMTUs.mtu(to: target, now: loop.now) ?? route.interface.mtu
     return Path(
-      stack: self, interface: route.interface, source: from, destination: target, nextHop: route.gateway ?? target,
-      station: isBroadcast ? .broadcast : nil, mtu: min(limit, route.interface.mtu), isBroadcast: isBroadcast,
-      headerOptions: headerOptions, final: final)
+      stack: self, interface: route.interface, source: from, destination: target, nextHop: route.nextHop ?? target,
+      station: nil, mtu: min(limit, route.interface.mtu), isBroadcast: false, headerOptions: headerOptions,
+      final: final, limits: route.limits)
+  }
+
+  /// The address to speak from on a route (Linux `inet_select_addr`): the interface's own; one that means this host alone
+  /// only if no interface has a better one.
+  private func source(on route: Route, to target: IPv4Address) -> IPv4Address? {
+    let own = route.interface.source(for: route.nextHop ?? target)
+    if let own, !own.isLoopback { return own }
+    return interfaces.lazy.flatMap(\.addresses).first { !$0.address.isLoopback }?.address ?? own
   }
 
   /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
@@ -168,7 +210,8 @@ public final class NetworkStack {
     to target: IPv4Address, from wanted: IPv4Address?, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) -> Path {
     Path(
-      stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target, station: .zero,
+      stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target,
+      station: loopback.hardwareAddress,
       mtu: loopback.mtu, isBroadcast: false, headerOptions: headerOptions, final: final)
   }
 
@@ -185,7 +228,9 @@ public final class NetworkStack {
     let from = wanted ?? interface.addresses.first?.address ?? .any
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,
-      station: interface.isLoopback ? .zero : target == .broadcast ? .broadcast : MACAddress(multicast: target),
+      station: interface.isLoopback
+        ? interface.hardwareAddress
+        : target == .broadcast ? interface.hardwareBroadcast : MACAddress(multicast: target),
       mtu: interface.mtu, isBroadcast: target == .broadcast, headerOptions: headerOptions, final: final)
   }
 

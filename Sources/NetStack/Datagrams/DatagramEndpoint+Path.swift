@@ -24,7 +24,9 @@ extension DatagramEndpoint {
 
   private func freshPath(to destination: IPAddress, _ control: DatagramControl) throws(NetworkError) -> Path {
     let isGroup = destination.v4?.isMulticast == true
-    var source = local.address.isUnspecified || local.address.v4?.isMulticast == true ? nil : local.address
+    // Nobody speaks from a group's address, or from everybody's, though one can listen there.
+    var source: IPAddress? = local.address
+    if let own = local.address.v4, own == .any || own.isMulticast || stack.isBroadcast(own) { source = nil }
     if let wanted = control.source, wanted != .any { source = IPAddress(wanted) }
     var index = boundIndex
     if control.interfaceIndex != 0 { index = control.interfaceIndex }

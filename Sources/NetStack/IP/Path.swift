@@ -13,6 +13,8 @@ public final class Path {
   public let interface: NetworkInterface
   /// Largest datagram of the way, in bytes.
   public var mtu: Int
+  /// What the route says of connections.
+  let limits: Route.Limits
   /// What the device does to frames by itself.
   public let features: DeviceFeatures
   /// Who gets the frames: the destination itself or a router.
@@ -50,7 +52,7 @@ public final class Path {
   init(
     stack: NetworkStack, interface: NetworkInterface, source: IPv4Address, destination: IPv4Address,
     nextHop: IPv4Address, station: MACAddress?, mtu: Int, isBroadcast: Bool, headerOptions: IPv4HeaderOptions? = nil,
-    final: IPv4Address? = nil
+    final: IPv4Address? = nil, limits: Route.Limits = .init()
   ) {
     self.source = IPAddress(source)
     self.destination = IPAddress(final ?? destination)
@@ -60,6 +62,7 @@ public final class Path {
     self.nextHop = nextHop
     self.isBroadcast = isBroadcast
     self.mtu = mtu
+    self.limits = limits
     // Devices fill in and cut up what has a plain header only.
     features =
       headerOptions == nil ? interface.device.features : interface.device.features.intersection([.trusted])

@@ -18,33 +18,54 @@ public final class NetworkInterface {
   unowned let stack: NetworkStack
   private let ip: IPv4Layer
   let tcp: TCPLayer
-  let hardwareAddress: MACAddress
+  public internal(set) var name: String
+  /// The station address that frames leave with and must be for: the device's own at first.
+  public internal(set) var hardwareAddress: MACAddress {
+    get { station }
+    set { station = newValue }
+  }
+  // Not public: every frame asks for it.
+  private var station: MACAddress
+  /// Where frames for everybody go.
+  public internal(set) var hardwareBroadcast = MACAddress.broadcast
   public private(set) var neighbours: NeighbourCache!
   private(set) var arp: ARP!
-  /// The first six octets of a frame for this station, as a number.
-  private let ownDestination: UInt64
   private var flush: DeferredWork!
   private var hasUnannouncedFrames = false
   private var counts = InterfaceCounters()
 
   /// Addresses of the interface with their networks; the first one is the primary.
-  public private(set) var addresses: [IPv4Subnet] = []
+  public internal(set) var addresses: [InterfaceAddress] = []
   /// The primary address as a number, 0 if there is none: the first thing that received datagrams are compared with.
-  private(set) var primaryAddress: UInt32 = 0
+  var primaryAddress: UInt32 = 0
   /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram mostly
   /// has the same. Forgotten when any address of the host changes.
   var acceptedSource: UInt32 = 0
   /// Largest datagram in bytes: the device's, or less if DHCP or the user said so.
-  public private(set) var mtu: Int
-  private var enabled = true
+  public internal(set) var mtu: Int
+  /// The MTU as it was set. `lo` takes any number, though no datagram there is longer than 65,536 bytes, and none can be
+  /// when it is below 68 (RFC 791): the interface has no IPv4 then.
+  public internal(set) var linkMTU: Int
+  var enabled = true
   /// Set by the user; an interface that is down neither sends nor receives.
   public var isEnabled: Bool { enabled }
   /// True if it is enabled and has a carrier.
   public var isUp: Bool { isEnabled && device.isLinkUp }
-  public var name: String { device.name }
+  /// What the user set besides (netdevice(7)).
+  var settings: InterfaceFlags
+  /// What a user wants done in software, or left out.
+  public var features: InterfaceFeatures
+  /// The address that the device came with.
+  public let permanentAddress: MACAddress
+  /// Frames that a queue in front of the device would hold. There is none; the number is kept.
+  public var transmitQueueLength = 1000
   /// True while DHCP has no lease: unicast to port 68 is accepted for an address that is not yet ours (RFC 2131 4.1).
   var acceptsUnconfigured = false
-  private var groups: [IPv4Address: Int] = [:]
+  /// Answers for every address that is reached over another interface (Linux's `proxy_arp`), as a router.
+  public var isARPProxy = false
+  var groups: [IPv4Address: Int] = [:]
+  var hardwareGroups: [MACAddress] = []
+  private var appliedFilter: ReceiveFilter?
 
   init(_ device: any NetworkDevice, index: Int, isLoopback: Bool, stack: NetworkStack) {
     self.device = device
@@ -54,103 +75,36 @@ public final class NetworkInterface {
     tap = stack.tap
     ip = stack.ip
     tcp = stack.tcp
+    name = device.name
     mtu = min(device.mtu, isLoopback ? 65536 : 65535)
-    hardwareAddress = device.hardwareAddress
-    ownDestination = device.hardwareAddress.rawValue
+    linkMTU = mtu
+    settings = isLoopback ? [] : .multicast
+    features = [.genericSegmentation, .genericReceive]
+    if isLoopback || device.features.contains(.segmentationIPv4) { features.insert(.segmentation) }
+    permanentAddress = device.hardwareAddress
+    station = device.hardwareAddress
     neighbours = NeighbourCache(interface: self, loop: stack.loop, configuration: stack.configuration.neighbours)
     arp = ARP(interface: self)
     flush = DeferredWork(on: stack.loop) { [unowned self] in ringDoorbell() }
+    applyFilter()
   }
 
   public var counters: InterfaceCounters { counts }
   public var arpCounters: ARPCounters { arp.counters }
 
-  // MARK: Addresses
-
-  /// Adds an address, its connected route, and announces it (RFC 5227 2.3).
-  public func add(_ address: IPv4Subnet) {
-    guard !addresses.contains(where: { $0.address == address.address }) else { return }
-    addresses.append(address)
-    addressesChanged()
-    if address.prefixLength < 32 && !isLoopback {
-      try? stack.routes.add(
-        Route(prefix: address, interface: self, preferredSource: address.address, isConnected: true))
-    }
-    if isUp && !isLoopback { arp.announce(address.address) }
-  }
-
-  /// Removes an address and the routes that stand on it; TCP connections from it end.
-  public func remove(_ address: IPv4Address) {
-    guard let place = addresses.firstIndex(where: { $0.address == address }) else { return }
-    let removed = addresses.remove(at: place)
-    addressesChanged()
-    stack.routes.remove { route in
-      route.interface === self
-        && (route.preferredSource == address
-          || route.gateway.map { gateway in
-            removed.contains(gateway) && !addresses.contains { $0.contains(gateway) }
-          } ?? false)
-    }
-    tcp.addressRemoved(IPAddress(address))
-  }
-
-  /// True if the address of this host is one of the interface's own.
-  func isHome(of address: IPv4Address) -> Bool {
-    isLoopback ? address.isLoopback : addresses.contains { $0.address == address }
-  }
-
-  private func addressesChanged() {
-    primaryAddress = addresses.first?.address.rawValue ?? 0
-    stack.routes.invalidate()
-    stack.localAddressesChanged()
-  }
-
-  /// The address to speak from to `destination`: the one whose network holds it, else the primary.
-  func source(for destination: IPv4Address) -> IPv4Address? {
-    (addresses.first { $0.contains(destination) } ?? addresses.first)?.address
-  }
-
-  /// Limits datagrams to `mtu` bytes, 68 (RFC 791) to the device's own limit.
-  public func setMTU(_ mtu: Int) {
-    self.mtu = min(max(mtu, 68), device.mtu)
-    stack.routes.invalidate()
-  }
-
-  /// Takes the interface up or down.
-  public func setEnabled(_ enabled: Bool) {
-    guard enabled != isEnabled else { return }
-    self.enabled = enabled
-    stateChanged(isUp: isUp)
-  }
-
-  private func stateChanged(isUp: Bool) {
-    stack.routes.invalidate()
-    if !isUp { neighbours.flush() }
-    if tap.isOn {
-      tap.emit(
-        .ethernet, .stateChange(object: "link \(name)", from: isUp ? "down" : "up", to: isUp ? "up" : "down"))
-    }
-    if isUp && !isLoopback { for address in addresses { arp.announce(address.address) } }
-    tcp.linkChanged(self, isUp: isUp)
-    stack.linkChanged(self, isUp: isUp)
-  }
-
-  // MARK: Multicast
-
-  /// Accepts datagrams to `group`, as often as it is asked until it is left as often. The group's reports (IGMP) are not
-  /// sent: a switch that snoops floods groups that it has not heard of.
-  func join(_ group: IPv4Address) { groups[group, default: 0] += 1 }
-
-  func leave(_ group: IPv4Address) {
-    guard let count = groups[group] else { return }
-    groups[group] = count > 1 ? count - 1 : nil
-  }
-
-  func isMember(of group: IPv4Address) -> Bool {
-    group == IPv4Address(224, 0, 0, 1) || groups[group] != nil
-  }
-
   // MARK: Sending
+
+  /// Tells the device what to let through, if that has changed.
+  func applyFilter() {
+    var filter = ReceiveFilter(station: hardwareAddress)
+    filter.isPromiscuous = settings.contains(.promiscuous)
+    filter.acceptsAllMulticast = settings.contains(.allMulticast)
+    let joined = ([.allHosts] + groups.keys).sorted { $0.rawValue < $1.rawValue }
+    filter.groups = joined.map { MACAddress(multicast: $0) } + hardwareGroups
+    guard filter != appliedFilter else { return }
+    appliedFilter = filter
+    device.apply(filter)
+  }
 
   /// A buffer for a frame of at most `capacity` bytes; nil if the device is busy or the interface down.
   @inline(__always)
@@ -220,7 +174,7 @@ extension NetworkInterface: NetworkDeviceClient {
     guard enabled else { return }
     let destination = frame.loadBigEndian(0, as: UInt64.self) >> 16
     let isGroup = destination & 0x0100_0000_0000 != 0
-    guard isGroup || destination == ownDestination else {
+    guard isGroup || destination == station.rawValue else {
       counts.droppedOtherHost &+= 1
       return reportDrop(.ethernet, "other host", length: length)
     }

@@ -15,6 +15,7 @@ final class ARP {
   // MARK: In
 
   func received(_ bytes: RawSpan, isUnicast: Bool) {
+    guard !interface.settings.contains(.noARP) else { return }
     guard let packet = ARPPacket(bytes) else { return refuse("ARP format", bytes) }
     let fields = packet.fields
     let isRequest = fields.operation == .request
@@ -33,7 +34,7 @@ final class ARP {
       // One's own claim is repeated, so that others are not led astray (RFC 5227 2.4 b); a request is answered anyway.
       if sender != fields.targetAddress { return }
     }
-    if isRequest && isOwn(fields.targetAddress) {
+    if isRequest && (isOwn(fields.targetAddress) || isProxied(fields.targetAddress)) {
       if sender != .any && !isOwn(sender) {
         interface.neighbours.entry(for: sender)?.learn(
           fields.senderHardwareAddress, isConfirmation: false, overrides: true)
@@ -54,6 +55,16 @@ final class ARP {
     interface.addresses.contains { $0.address == address }
   }
 
+  /// True if this host, as a router, answers for `address`: it was told to, and the way there leads elsewhere.
+  private func isProxied(_ address: IPv4Address) -> Bool {
+    let stack = interface.stack
+    guard stack.ip.isRouting, interface.isARPProxy || stack.proxies.contains(address, on: interface.index) else {
+      return false
+    }
+    guard let route = stack.routes.lookUp(address), !route.isUnreachable else { return false }
+    return route.interface !== interface
+  }
+
   private func refuse(_ reason: String, _ bytes: RawSpan) {
     counts.malformed &+= 1
     interface.reportDrop(.ethernet, reason, length: bytes.byteCount)
@@ -68,7 +79,7 @@ final class ARP {
       ARPPacket.Fields(
         operation: .request, senderHardwareAddress: interface.hardwareAddress, senderAddress: source,
         targetAddress: address),
-      to: station ?? .broadcast)
+      to: station ?? interface.hardwareBroadcast)
   }
 
   /// Tells everybody that `address` is ours (RFC 5227 2.3).
@@ -77,7 +88,7 @@ final class ARP {
       ARPPacket.Fields(
         operation: .request, senderHardwareAddress: interface.hardwareAddress, senderAddress: address,
         targetAddress: address),
-      to: .broadcast)
+      to: interface.hardwareBroadcast)
   }
 
   private func reply(to request: ARPPacket.Fields) {

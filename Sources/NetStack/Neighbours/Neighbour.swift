@@ -18,6 +18,8 @@ public enum NeighbourState: String, Sendable, CaseIterable {
   case failed
   /// Set by hand; never expires.
   case permanent
+  /// On an interface without ARP: frames go to its own address.
+  case noARP
 }
 
 /// A datagram that waits for its neighbour's hardware address: a complete frame but for the destination address.
@@ -48,23 +50,30 @@ final class Neighbour {
     self.address = address
     self.cache = cache
     used = cache.loop.now
+    if cache.interface.settings.contains(.noARP) {
+      state = .noARP
+      hardwareAddress = cache.interface.hardwareAddress
+    }
     timer = LoopTimer(on: cache.loop) { [unowned self] in timerFired() }
   }
 
   /// True if frames may go to ``hardwareAddress`` at once.
   var isUsable: Bool {
     switch state {
-    case .reachable, .stale, .delay, .probe, .permanent: true
+    case .reachable, .stale, .delay, .probe, .permanent, .noARP: true
     case .incomplete, .failed: false
     }
   }
+
+  /// True if nobody has said or asked anything of it yet.
+  var isUntouched: Bool { state == .incomplete && !timer.isArmed && waiting.isEmpty }
 
   /// A frame is about to be sent: starts resolution or confirmation where the state asks for it (Linux's
   /// `neigh_event_send`). True if ``hardwareAddress`` may be used now.
   func prepareForUse() -> Bool {
     used = cache.loop.now
     switch state {
-    case .reachable, .delay, .probe, .permanent:
+    case .reachable, .delay, .probe, .permanent, .noARP:
       return true
     case .stale:
       move(to: .delay)
@@ -112,7 +121,7 @@ final class Neighbour {
       if probes < cache.configuration.unicastProbes { solicit() } else { fail() }
     case .incomplete:
       if probes < cache.configuration.broadcastProbes { solicit() } else { fail() }
-    case .stale, .failed, .permanent:
+    case .stale, .failed, .permanent, .noARP:
       break
     }
   }
@@ -140,7 +149,7 @@ final class Neighbour {
   /// What ARP learned (Linux's `neigh_update`): `isConfirmation` if the neighbour answered us, `overrides` if a
   /// different hardware address replaces a known one.
   func learn(_ hardware: MACAddress, isConfirmation: Bool, overrides: Bool) {
-    guard state != .permanent else { return }
+    guard state != .permanent, state != .noARP else { return }
     let now = cache.loop.now
     let known = isUsable
     if known && hardware != hardwareAddress {
@@ -166,15 +175,19 @@ final class Neighbour {
     cache.resolved(self, frames)
   }
 
-  func setPermanent(_ hardware: MACAddress) {
+  /// What a user says (Linux's `neigh_update` with NEIGH_UPDATE_F_ADMIN): it beats whatever was known. False without a
+  /// hardware address, if none is known.
+  func set(_ hardware: MACAddress?, isPermanent: Bool) -> Bool {
+    guard hardware != nil || isUsable else { return false }
     timer.cancel()
-    hardwareAddress = hardware
+    hardwareAddress = hardware ?? hardwareAddress
     updated = cache.loop.now
-    move(to: .permanent)
+    move(to: isPermanent ? .permanent : .stale)
     version &+= 1
     let frames = waiting
     waiting = []
     cache.resolved(self, frames)
+    return true
   }
 
   /// Appends a frame; returns the one that had to make room for it.

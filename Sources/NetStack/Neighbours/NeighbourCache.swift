@@ -62,8 +62,32 @@ public final class NeighbourCache {
   ///
   /// - Throws: ``NetworkError/noBuffers`` if the table is full.
   public func setPermanent(_ address: IPv4Address, _ hardware: MACAddress) throws(NetworkError) {
-    guard let entry = entry(for: address) else { throw .noBuffers }
-    entry.setPermanent(hardware)
+    try set(address, hardware, isPermanent: true)
+  }
+
+  /// What a user says of a neighbour (arp(7), SIOCSARP): its hardware address, if he knows it, and whether that is to be
+  /// confirmed like a learned one or holds forever. On `lo` everybody is one neighbour.
+  ///
+  /// - Throws: ``NetworkError/noBuffers`` if the table is full; ``NetworkError/invalidArgument`` if nobody knows the
+  ///   hardware address.
+  public func set(_ address: IPv4Address, _ hardware: MACAddress?, isPermanent: Bool) throws(NetworkError) {
+    guard let entry = entry(for: interface.isLoopback ? .any : address) else { throw .noBuffers }
+    guard entry.set(hardware, isPermanent: isPermanent) else { throw .invalidArgument }
+  }
+
+  /// The entry of an address; nil if there is none.
+  public func entry(of address: IPv4Address) -> NeighbourSnapshot? {
+    table[address].map {
+      NeighbourSnapshot(
+        address: address, hardwareAddress: $0.hardwareAddress, state: $0.state, waiting: $0.waitingCount)
+    }
+  }
+
+  /// Forgets an address as a user does (SIOCDARP); false if there was nothing that could be forgotten.
+  public func forget(_ address: IPv4Address) -> Bool {
+    guard let entry = table[address] else { return false }
+    defer { evict(entry) }
+    return entry.state != .noARP && !entry.isUntouched
   }
 
   /// Forgets `address`; datagrams that wait for it are dropped.
@@ -71,9 +95,10 @@ public final class NeighbourCache {
     if let entry = table[address] { evict(entry) }
   }
 
-  /// Forgets everything that was not set by hand (Linux does this when the link goes down).
-  func flush() {
-    for entry in Array(table.values) where entry.state != .permanent { evict(entry) }
+  /// Forgets everything that was not set by hand (Linux does this when the link goes down), or that too (when the
+  /// interface does).
+  func flush(andPermanent: Bool = false) {
+    for entry in Array(table.values) where andPermanent || entry.state != .permanent { evict(entry) }
   }
 
   func existing(_ address: IPv4Address) -> Neighbour? { table[address] }

@@ -1,31 +1,5 @@
 import Packets
 
-/// One way to a network.
-public struct Route {
-  public let prefix: IPv4Subnet
-  /// The router; nil: the network is on the link.
-  public let gateway: IPv4Address?
-  public let interface: NetworkInterface
-  /// Among equal prefixes the lowest metric wins.
-  public let metric: Int
-  /// Source address of what is sent this way; nil: the interface's address that fits best.
-  public let preferredSource: IPv4Address?
-  /// True if the route came with an address of the interface, and goes with it.
-  public let isConnected: Bool
-
-  public init(
-    prefix: IPv4Subnet, gateway: IPv4Address? = nil, interface: NetworkInterface, metric: Int = 0,
-    preferredSource: IPv4Address? = nil, isConnected: Bool = false
-  ) {
-    self.prefix = IPv4Subnet(prefix.network, prefixLength: Int(prefix.prefixLength)) ?? prefix
-    self.gateway = gateway
-    self.interface = interface
-    self.metric = metric
-    self.preferredSource = preferredSource
-    self.isConnected = isConnected
-  }
-}
-
 /// The routes of a host: a flat table in order of preference, so that the first match is the longest prefix with the
 /// lowest metric. A host has a handful of routes; a look-up happens once a flow, not once a datagram (``Path``).
 public final class RoutingTable {
@@ -51,19 +25,46 @@ public final class RoutingTable {
     entries.removeAll {
       $0.prefix == route.prefix && $0.metric == route.metric && $0.interface === route.interface
     }
+    try append(route)
+  }
+
+  /// Adds a route behind those that are as good.
+  func append(_ route: Route) throws(NetworkError) {
+    try insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
+  }
+
+  /// Adds a route in front of those that are as good, as route(8) does.
+  ///
+  /// - Throws: ``NetworkError/alreadyExists`` if there is one that says the same, ``NetworkError/noBuffers`` if the table
+  ///   is full.
+  public func prepend(_ route: Route) throws(NetworkError) {
+    guard !entries.contains(where: route.isSame) else { throw .alreadyExists }
+    try insert(route, at: entries.firstIndex { !Self.precedes($0, route) } ?? entries.endIndex)
+  }
+
+  private func insert(_ route: Route, at place: Int) throws(NetworkError) {
     guard entries.count < limit else { throw .noBuffers }
-    let place =
-      entries.firstIndex { other in
-        other.prefix.prefixLength < route.prefix.prefixLength
-          || (other.prefix.prefixLength == route.prefix.prefixLength && other.metric > route.metric)
-      } ?? entries.endIndex
     entries.insert(route, at: place)
     invalidate()
+  }
+
+  /// True if `route` is looked at before `other`, whichever came first.
+  private static func precedes(_ route: Route, _ other: Route) -> Bool {
+    other.prefix.prefixLength < route.prefix.prefixLength
+      || (other.prefix.prefixLength == route.prefix.prefixLength && other.metric > route.metric)
   }
 
   /// Adds 0.0.0.0/0 through `gateway`.
   public func addDefault(gateway: IPv4Address, interface: NetworkInterface, metric: Int = 0) throws(NetworkError) {
     try add(Route(prefix: .any, gateway: gateway, interface: interface, metric: metric))
+  }
+
+  /// Removes the first route that `condition` accepts; false if there is none.
+  public func removeFirst(where condition: (Route) -> Bool) -> Bool {
+    guard let place = entries.firstIndex(where: condition) else { return false }
+    entries.remove(at: place)
+    invalidate()
+    return true
   }
 
   /// Removes the routes that `condition` accepts; returns how many.
@@ -75,13 +76,13 @@ public final class RoutingTable {
     return before - entries.count
   }
 
-  /// The best route to `destination` over an interface that is up (over `interface` only, if one is given; without a
+  /// The best route to `destination` over an interface that is up, or one that says that there is no way (over `interface` only, if one is given; without a
   /// router with `onLinkOnly`).
   public func lookUp(
     _ destination: IPv4Address, via interface: NetworkInterface? = nil, onLinkOnly: Bool = false
   ) -> Route? {
-    for route in entries where route.prefix.contains(destination) && route.interface.isUp {
-      if onLinkOnly, route.gateway != nil { continue }
+    for route in entries where route.prefix.contains(destination) && (route.interface.isUp || route.isUnreachable) {
+      if onLinkOnly, route.nextHop != nil { continue }
       if let interface, route.interface !== interface { continue }
       return route
     }

@@ -6,6 +6,7 @@ extension TCPConnection {
   /// What we announce, before the first SYN.
   func prepareOpening(at now: Instant) {
     announcedSegment = max(48, min(path.mtu - 40, chosen.maximumSegment ?? .max, 65_495))
+    if path.limits.segment > 0 { announcedSegment = min(announcedSegment, max(48, Int(path.limits.segment))) }
     if layer.configuration.usesWindowScaling {
       let largest = chosen.receiveBuffer ?? chosen.maximumReceiveBuffer
       while receiveScale < 14, largest >> receiveScale > 65_535 { receiveScale += 1 }

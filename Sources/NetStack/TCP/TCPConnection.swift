@@ -226,6 +226,7 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
+    if chosen.windowClamp == nil, path.limits.window > 0 { chosen.windowClamp = Int(path.limits.window) }
     isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence
@@ -236,7 +237,7 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? .max)
+    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, chosen.windowClamp ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration, parameters)

@@ -157,15 +157,13 @@ public final class UDPEndpoint: DatagramEndpoint {
       throw noteBusy(error)
     }
     stack.udp.count { $0.outDatagrams &+= 1 }
-    if path.destination.v4?.isMulticast == true && loopsMulticast { loopBack(payload, target, from: path) }
-  }
-
-  /// Members on this host get multicast datagrams too (IP_MULTICAST_LOOP).
-  private func loopBack(_ payload: RawSpan, _ target: Endpoint, from path: Path) {
+    guard !path.interface.isLoopback, let group = target.address.v4 else { return }
+    // Everybody is this host too, and the members of a group who are here, unless they are not to (IP_MULTICAST_LOOP).
     // What goes to the loopback interface comes back by itself.
-    guard let group = target.address.v4, !path.interface.isLoopback, path.interface.isMember(of: group) else { return }
+    guard path.isBroadcast || group.isMulticast && loopsMulticast && path.interface.isMember(of: group) else { return }
     stack.udp.deliverCopy(
-      payload, from: Endpoint(path.source, local.port), to: target, on: path.interface, tos: tos, ttl: multicastTTL)
+      payload, from: Endpoint(path.source, local.port), to: target, on: path.interface, tos: tos,
+      ttl: path.isBroadcast ? ttl : multicastTTL)
   }
 
   // MARK: Matching

@@ -152,8 +152,10 @@ final class TestHost {
 final class TestDevice: NetworkDevice {
   unowned let network: TestNetwork
   let name = "eth0"
-  let hardwareAddress: MACAddress
-  let mtu: Int
+  /// What the stack wants to receive.
+  private(set) var filter: ReceiveFilter
+  var hardwareAddress: MACAddress { filter.station }
+  private(set) var mtu: Int
   let features: DeviceFeatures
   weak var client: (any NetworkDeviceClient)?
   var isLinkUp = true {
@@ -176,7 +178,7 @@ final class TestDevice: NetworkDevice {
 
   init(network: TestNetwork, mac: MACAddress, features: DeviceFeatures, mtu: Int, buffers: Int) {
     self.network = network
-    hardwareAddress = mac
+    filter = ReceiveFilter(station: mac)
     self.features = features
     self.mtu = mtu
     let capacity = 14 + (features.contains(.segmentationIPv4) ? 65536 : mtu)
@@ -234,11 +236,21 @@ final class TestDevice: NetworkDevice {
     }
   }
 
+  func apply(_ filter: ReceiveFilter) { self.filter = filter }
+
+  /// The card's buffers have room for what it was made for.
+  func changeMTU(to mtu: Int) -> Bool {
+    guard mtu + 14 <= capacity else { return false }
+    self.mtu = max(self.mtu, mtu)
+    return true
+  }
+
   /// Hands a frame of the cable to the stack, if the card's filter takes it.
   fileprivate func receive(_ bytes: [UInt8]) -> Bool {
     guard isLinkUp, let client, bytes.count >= 6 else { return false }
     let isGroup = bytes[0] & 1 != 0
-    guard isGroup || isPromiscuous || (0..<6).allSatisfy({ bytes[$0] == hardwareAddress[$0] }) else { return false }
+    guard isGroup || isPromiscuous || filter.isPromiscuous || (0..<6).allSatisfy({ bytes[$0] == hardwareAddress[$0] })
+    else { return false }
     let metadata = features.contains(.receiveChecksum) ? FrameOffload.verify(bytes) : ReceiveMetadata()
     bytes.withUnsafeBytes { client.received($0.bytes, metadata) }
     return true

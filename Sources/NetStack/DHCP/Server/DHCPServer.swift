@@ -4,7 +4,7 @@ import Packets
 
 /// A DHCP server for the network of one interface (RFC 2131, options of RFC 2132).
 ///
-///     let server = DHCPServer(interface, DHCPServerConfiguration(serving: interface.addresses[0]))
+///     let server = DHCPServer(interface, DHCPServerConfiguration(serving: interface.addresses[0].subnet))
 ///     try server.start()
 ///
 /// Grants addresses of a bounded pool; knows leases for as long as it exists. Where it deviates: it does not probe an
@@ -28,7 +28,7 @@ public final class DHCPServer {
   /// - Throws: ``NetworkError/addressNotAvailable`` if the interface has none, ``NetworkError/invalidArgument`` if the pool
   ///   does not lie in its network.
   public init(_ interface: NetworkInterface, _ configuration: DHCPServerConfiguration) throws(NetworkError) {
-    guard let subnet = interface.addresses.first else { throw .addressNotAvailable }
+    guard let subnet = interface.addresses.first?.subnet else { throw .addressNotAvailable }
     guard subnet.contains(configuration.firstAddress), subnet.contains(configuration.lastAddress),
       configuration.firstAddress.rawValue <= configuration.lastAddress.rawValue
     else { throw .invalidArgument }

@@ -115,10 +115,12 @@ public final class IPv4Router {
   }
 
   private func makePath(to destination: IPv4Address) -> Path? {
-    guard let route = stack.routes.lookUp(destination), !route.interface.isLoopback else { return nil }
+    guard let route = stack.routes.lookUp(destination), !route.isUnreachable, !route.interface.isLoopback else {
+      return nil
+    }
     let path = Path(
       stack: stack, interface: route.interface, source: route.interface.addresses.first?.address ?? .any,
-      destination: destination, nextHop: route.gateway ?? destination, station: nil, mtu: route.interface.mtu,
+      destination: destination, nextHop: route.nextHop ?? destination, station: nil, mtu: route.interface.mtu,
       isBroadcast: false)
     if paths.count >= IPv4Router.pathLimit { paths.removeAll(keepingCapacity: true) }
     paths[destination.rawValue] = path
