@@ -72,16 +72,10 @@ extension SystemCalls {
       let part = target == 0 ? all[...] : all.prefix(max(0, Int(room)) / size * size)
       if target != 0 { try a.memory.copy(part, to: target) }
       try a.memory.store(Int32(part.count), at: address)
-    case ControlRequest.SIOCADDRT, ControlRequest.SIOCDELRT:
-      // struct rtentry, whose destination begins at 8.
-      let entry = try a.memory.bytes(address, 120)
-      throw entry.loadUnaligned(fromByteOffset: 8, as: UInt16.self) == SocketDomain.AF_INET ? .EPERM : .EAFNOSUPPORT
+    case ControlRequest.SIOCADDRT, ControlRequest.SIOCDELRT: try routeControl(request, address, a.memory)
     case ControlRequest.SIOCRTMSG: throw .EINVAL
     case ControlRequest.SIOCDARP, ControlRequest.SIOCGARP, ControlRequest.SIOCSARP:
-      // struct arpreq, whose protocol address is first. What it says of neighbours is the stack's business alone.
-      let entry = try a.memory.bytes(address, 68)
-      guard entry.loadUnaligned(as: UInt16.self) == SocketDomain.AF_INET else { throw .EPFNOSUPPORT }
-      throw request == ControlRequest.SIOCGARP ? .ENXIO : .EPERM
+      try neighbourControl(request, address, a.memory)
     // SIOCGIFVLAN, SIOCSIFVLAN: there are none.
     case 0x8982, 0x8983: throw .ENOPKG
     case 0x8900...0x89FF: try interfaceControl(a, request)
@@ -96,12 +90,23 @@ extension SystemCalls {
     // The multicast router, which knows no interface and no group.
     if isRaw, request == ControlRequest.SIOCGETVIFCNT { throw .EINVAL }
     if isRaw, request == ControlRequest.SIOCGETSGCNT { throw .EADDRNOTAVAIL }
-    // What is behind these pointers is read before the interface is looked for.
-    if request == ControlRequest.SIOCETHTOOL {
-      let pointer = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 16, as: UInt.self) }
-      _ = try a.memory.load(pointer, as: UInt32.self)
+    let asked = try InterfaceRequest(bytes)
+    switch request {
+    case ControlRequest.SIOCETHTOOL: return try ethtool(asked, a.memory)
+    case ControlRequest.SIOCSHWTSTAMP:
+      _ = try interface(asked)
+      try checkStamping(asked.pointer, a.memory)
+    default: break
     }
     try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
+  }
+
+  /// A `struct hwtstamp_config`: flags, HWTSTAMP_TX_ and HWTSTAMP_FILTER_.
+  private func checkStamping(_ address: UInt, _ memory: UserMemory) throws(Errno) {
+    _ = try memory.bytes(address, 12)
+    guard try memory.load(address, as: UInt32.self) & ~1 == 0 else { throw .EINVAL }
+    guard try (0...3).contains(memory.load(address &+ 4, as: Int32.self)) else { throw .ERANGE }
+    guard try (0...15).contains(memory.load(address &+ 8, as: Int32.self)) else { throw .ERANGE }
   }
 
   /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`).

@@ -3,6 +3,7 @@ import Events
 import Glibc
 import LinuxABI
 import NetStack
+import Packets
 
 /// Something that answers system calls by number: this bench's layer, or the Linux under the test.
 protocol Kernel: AnyObject {
@@ -27,9 +28,14 @@ final class BenchKernel: Kernel {
   let calls: SystemCalls
   let memory = UserMemory(byteCount: arenaSize)
 
-  init(seed: UInt64 = 1) {
+  /// The card behind `tap0`, if there is one.
+  let card: SilentDevice?
+
+  init(seed: UInt64 = 1, hasCard: Bool = false) {
     loop = VirtualLoop(seed: seed, limit: .zero + .seconds(3600))
     stack = NetworkStack(on: loop, tap: EventTap(on: loop))
+    card = hasCard ? SilentDevice(name: "tap0", hardwareAddress: MACAddress(rawValue: 0x0200_0000_0099)) : nil
+    if let card { _ = stack.attach(card) }
     calls = SystemCalls(stack: stack)
   }
 
@@ -54,24 +60,34 @@ final class HostKernel: Kernel {
   /// syscall(2) is variadic and not imported; its arguments are passed like those of any function.
   private let raw: RawCall
 
+  /// Where its sockets are, if not where the test is.
+  private let namespace: NetworkNamespace?
+
   /// How many times longer than asked for it waits for segments to arrive.
   private let patience: UInt32
 
-  init(patience: UInt32) {
+  init(patience: UInt32, in namespace: NetworkNamespace? = nil) {
     self.patience = patience
+    self.namespace = namespace
     signal(SIGPIPE, SIG_IGN)
-    raw = unsafeBitCast(dlsym(nil, "syscall"), to: RawCall.self)
+    raw = Self.raw
     storage.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
   deinit { storage.deallocate() }
 
+  static var raw: RawCall { unsafeBitCast(dlsym(nil, "syscall"), to: RawCall.self) }
+
   var base: UInt { UInt(bitPattern: storage.baseAddress) }
 
   func call(_ number: Int, _ arguments: [UInt]) async -> Int {
     let a = arguments + Array(repeating: 0, count: 6 - arguments.count)
-    let result = raw(number, a[0], a[1], a[2], a[3], a[4], a[5])
-    return result == -1 ? -Int(errno) : result
+    func make() -> Int {
+      let result = raw(number, a[0], a[1], a[2], a[3], a[4], a[5])
+      return result == -1 ? -Int(errno) : result
+    }
+    guard let namespace, number == SystemCallNumber.socket.rawValue else { return make() }
+    return namespace.inside(make)
   }
 
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {

@@ -11,17 +11,20 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   let needsRoot: Bool
   /// An option that kernels have by their configuration.
   let option: HostOption?
+  /// It changes interfaces: it runs in a network namespace of its own, with a card `tap0`.
+  let isIsolated: Bool
   let body: @Sendable (Session) async -> Void
 
   init(
     _ name: String, since: KernelVersion = KernelVersion(0, 0), needsRoot: Bool = false,
-    option: HostOption? = nil,
+    option: HostOption? = nil, isIsolated: Bool = false,
     _ body: @escaping @Sendable (Session) async -> Void
   ) {
     self.name = name
     self.since = since
     self.needsRoot = needsRoot
     self.option = option
+    self.isIsolated = isIsolated
     self.body = body
   }
 
@@ -30,7 +33,7 @@ struct Scenario: Sendable, CustomTestStringConvertible {
   /// Runs the calls on the bench and on the Linux under the test, and compares what came of each: without root, up to the
   /// first call that is root's alone.
   func compare() throws {
-    let bench = BenchKernel()
+    let bench = BenchKernel(hasCard: isIsolated)
     let ours = Session(bench)
     try bench.loop.run {
       await body(ours)
@@ -39,14 +42,19 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     let isRoot = geteuid() == 0
     guard KernelVersion.host >= since, isRoot || !needsRoot, option?.isKnown != false else { return }
     let privileged = isRoot ? nil : ours.outcomes
-    var theirs = Session(HostKernel(patience: 1), privileged: privileged)
+    func host(patience: UInt32) -> HostKernel? {
+      guard isIsolated else { return HostKernel(patience: patience) }
+      return NetworkNamespace(HostKernel.raw).map { HostKernel(patience: patience, in: $0) }
+    }
+    guard let linux = host(patience: 1) else { return }
+    var theirs = Session(linux, privileged: privileged)
     try VirtualLoop(seed: 1).run {
       await body(theirs)
       await theirs.end()
     }
     if !theirs.isDenied, theirs.outcomes != ours.outcomes {
       // On a busy machine even loopback takes its time: once more, with longer pauses.
-      theirs = Session(HostKernel(patience: 30), privileged: privileged)
+      theirs = Session(host(patience: 30) ?? linux, privileged: privileged)
       try VirtualLoop(seed: 1).run {
         await body(theirs)
         await theirs.end()

@@ -1,0 +1,224 @@
+import LinuxABI
+import Testing
+
+@Suite("ioctl configures routes and neighbours as Linux does")
+struct RouteControlTests {
+  private typealias Request = ControlRequest
+  private static let add = Request.SIOCADDRT
+  private static let remove = Request.SIOCDELRT
+  private static let (up, gateway, host, reject) = (UInt16(1), UInt16(2), UInt16(4), UInt16(0x200))
+
+  /// Where datagrams to some addresses would go.
+  private static func ask(_ k: Session, line: Int = #line) async {
+    for address: [UInt8] in [
+      [1, 2, 3, 4], [2, 5, 5, 5], [3, 1, 1, 1], [11, 0, 0, 1], [8, 8, 8, 8], [10, 9, 0, 2],
+    ] {
+      let u = await k.udp(line: line)
+      await k.connect(u, 9, address, line: line)
+      await k.port(u, line: line)
+      await k.close(u, line: line)
+    }
+  }
+
+  static let routes: [Scenario] = [
+    Scenario("routes by routers", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await ask(k)
+      await k.route(s, add, "1.2.3.4", via: "10.9.0.2", flags: up | gateway | host)
+      await k.route(s, add, "1.2.3.4", via: "10.9.0.2", flags: up | gateway | host)
+      await ask(k)
+      for (router, metric) in [("10.9.0.2", 0), ("10.9.0.2", 0), ("10.9.0.3", 0), ("10.9.0.3", 5), ("10.9.0.3", 1)] {
+        await k.route(s, add, via: router, flags: up | gateway, metric: Int16(metric))
+      }
+      await ask(k)
+      for router in [
+        "99.0.0.1", "10.9.0.1", "10.9.0.255", "224.0.0.1", "0.0.0.0", "127.0.0.1", "255.255.255.255", "0.1.1.1",
+        "10.9.0.77",
+      ] {
+        for flags in [up, up | gateway] {
+          await k.route(s, add, "2.0.0.0", via: router, mask: "255.0.0.0", flags: flags)
+          await k.route(s, add, "2.0.0.0", via: router, mask: "255.0.0.0", flags: flags, device: "tap0")
+          await k.route(s, add, "2.0.0.0", via: router, mask: "255.0.0.0", flags: flags, device: "lo")
+        }
+      }
+      await ask(k)
+      for families: [UInt16] in [[2, 0, 2], [2, 7, 2], [0, 2, 2], [10, 2, 2], [2, 2, 0], [2, 2, 3]] {
+        await k.route(s, add, "4.0.0.0", via: "10.9.0.2", mask: "255.0.0.0", flags: up | gateway, families: families)
+        await k.route(s, add, "0.0.0.0", via: "10.9.0.2", flags: up | gateway, metric: 7, families: families)
+      }
+      for (router, metric) in [("10.9.0.9", 0), ("10.9.0.3", 9), ("10.9.0.3", 5), ("10.9.0.3", 0), ("0.0.0.0", 0)] {
+        await k.route(s, remove, via: router, flags: up | gateway, metric: Int16(metric))
+        await ask(k)
+      }
+      await k.route(s, remove, "1.2.3.4", flags: up | host)
+      await k.route(s, remove, "1.2.3.4", flags: up | host)
+    },
+    Scenario("routes by interfaces", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.route(s, add, "3.0.0.0", mask: "255.0.0.0")
+      for name in ["tap0", "tap0", "lo", "none", "tap0:1", "lo", ""] {
+        await k.route(s, add, "3.0.0.0", mask: "255.0.0.0", device: name)
+      }
+      await ask(k)
+      // By an alias, its address is the one to speak from.
+      await k.address(s, Request.SIOCSIFADDR, "tap0:1", "172.20.0.1")
+      await k.route(s, add, "8.0.0.0", mask: "255.0.0.0", device: "tap0:1")
+      await ask(k)
+      for (network, mask, family) in [
+        ("5.0.0.1", "255.0.0.0", 2), ("5.0.0.0", "255.0.255.0", 2), ("5.0.0.0", "255.0.0.0", 3),
+        ("6.0.0.0", "0.0.0.0", 0), ("6.0.0.0", "255.0.0.0", 0), ("6.0.0.0", "0.0.0.0", 2), ("0.0.0.0", "0.0.0.0", 0),
+        ("224.0.0.0", "240.0.0.0", 2), ("0.0.0.0", "255.0.0.0", 2), ("7.7.7.7", "255.255.255.255", 2),
+        ("10.9.0.0", "255.255.255.0", 2), ("10.9.0.0", "255.255.255.0", 2),
+      ] {
+        await k.route(s, add, network, mask: mask, device: "tap0", families: [2, 2, UInt16(family)])
+      }
+      await k.route(s, add, "255.255.255.255", flags: up | host, device: "tap0")
+      for metric: Int16 in [-1, 1, 3, .max, .min] {
+        await k.route(s, add, "12.0.0.1", flags: up | host, metric: metric, device: "tap0")
+      }
+      for limits: [UInt64] in [[1000, 0, 0], [10, 0, 0], [1 << 20, 0, 0], [0, 100, 0], [0, 0, 9], [1000, 0, 0]] {
+        await k.route(s, add, "13.0.0.1", flags: up | host | 0x1C0, device: "tap0", limits: limits)
+      }
+      for (network, mask, device, metric) in [
+        ("3.0.0.0", "255.0.0.0", "lo", 0), ("3.0.0.0", "255.0.0.0", "tap0", 0), ("3.0.0.0", "255.0.0.0", "tap0", 0),
+        ("12.0.0.1", "255.255.255.255", "tap0", 2), ("12.0.0.1", "255.255.255.255", "tap0", 3),
+        ("12.0.0.1", "255.255.255.255", "none", 3), ("12.0.0.1", "255.255.255.255", "lo", 0),
+        ("12.0.0.1", "255.255.255.255", "", 0), ("5.0.0.1", "255.0.0.0", "tap0", 0),
+        ("10.9.0.0", "255.255.255.0", "tap0", 0), ("10.9.0.0", "255.255.255.0", "tap0", 0),
+        ("10.9.0.0", "255.255.255.0", "tap0", 0), ("10.9.0.1", "255.255.255.255", "tap0", 0),
+        ("8.0.0.0", "255.0.0.0", "tap0", 0),
+      ] {
+        await k.route(s, remove, network, mask: mask, metric: Int16(metric), device: device.isEmpty ? nil : device)
+      }
+      await ask(k)
+    },
+    Scenario("routes that lead nowhere", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.route(s, add, "11.0.0.1", flags: host, device: "tap0")
+      await k.route(s, add, "11.0.0.1", flags: up | host | reject, device: "none")
+      await k.route(s, add, "11.0.0.1", flags: up | host | reject)
+      await ask(k)
+      await k.route(s, add, mask: "0.0.0.0", flags: up | reject, metric: 9)
+      await ask(k)
+      let t = await k.tcp(SocketType.SOCK_NONBLOCK)
+      await k.connect(t, 9, [8, 8, 8, 8])
+      await k.route(s, add, "8.8.0.0", via: "9.9.9.9", mask: "255.255.0.0", flags: up | gateway)
+      await k.route(s, remove, "11.0.0.1", flags: up | host)
+      await ask(k)
+      await k.route(s, remove, "11.0.0.1", flags: up | host | reject)
+      await k.route(s, remove, "11.0.0.1", flags: up | host | reject)
+      await k.route(s, remove, mask: "0.0.0.0", flags: up | reject, metric: 3)
+      await k.route(s, remove, mask: "0.0.0.0", flags: up | reject)
+      await ask(k)
+    },
+    Scenario("routes of an interface that goes down", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.route(s, add, via: "10.9.0.2", flags: up | gateway)
+      await k.route(s, add, "11.0.0.1", flags: up | host | reject)
+      await k.route(s, add, "3.0.0.0", mask: "255.0.0.0", device: "lo")
+      await ask(k)
+      await k.flags(s, "tap0", 0)
+      await k.route(s, add, via: "10.9.0.2", flags: up | gateway)
+      await k.route(s, add, "20.0.0.0", mask: "255.0.0.0", device: "tap0")
+      await k.route(s, add, "20.0.0.0", via: "10.9.0.1", mask: "255.0.0.0", flags: up | gateway)
+      await ask(k)
+      await k.flags(s, "tap0", 1)
+      await ask(k)
+      await k.route(s, add, via: "10.9.0.2", flags: up | gateway)
+      await k.address(s, Request.SIOCSIFNETMASK, "tap0", "255.255.0.0")
+      await ask(k)
+      await k.number(s, Request.SIOCSIFMTU, "lo", 60)
+      await k.route(s, add, "4.0.0.0", mask: "255.0.0.0", device: "lo")
+      await ask(k)
+    },
+    Scenario("routes from bad memory", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      for request in [add, remove] {
+        for address in [0, 8] { await k.call(.ioctl, s, Int(request), address) }
+        await k.route(s, request, "9.0.0.0", mask: "255.0.0.0")
+      }
+      await k.call(.ioctl, s, 0x890D, 0)
+    },
+  ]
+
+  static let neighbours: [Scenario] = [
+    Scenario("neighbours", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      let (set, get, delete) = (Request.SIOCSARP, Request.SIOCGARP, Request.SIOCDARP)
+      for (last, flags): (Int, Int32) in [(5, 6), (6, 2), (7, 0), (8, 4), (6, 0), (5, 2)] {
+        let address = "10.9.0.\(last)"
+        await k.neighbour(s, set, address, flags: flags)
+        for device in ["tap0", "", "lo", "none"] { await k.neighbour(s, get, address, device: device) }
+        await k.neighbour(s, get, address, flags: 0, device: "lo")
+      }
+      for address in ["10.9.0.1", "127.0.0.1", "8.8.8.8", "224.0.0.1", "0.0.0.0", "255.255.255.255", "10.9.0.255"] {
+        await k.neighbour(s, set, address)
+        await k.neighbour(s, set, address, flags: 4)
+      }
+      for address in ["8.8.8.8", "10.9.0.100"] {
+        await k.neighbour(s, set, address, device: "tap0")
+        await k.neighbour(s, get, address, device: "tap0")
+      }
+      for family: UInt16 in [0, 1, 5, 772] {
+        for device in ["", "tap0", "lo"] {
+          await k.neighbour(s, set, "10.9.0.30", device: device, hardwareFamily: family)
+          await k.neighbour(s, get, "10.9.0.30", flags: 0, device: device, hardwareFamily: family)
+          await k.neighbour(s, delete, "10.9.0.30", device: device, hardwareFamily: family)
+        }
+      }
+      await k.neighbour(s, set, "10.9.0.5", family: 0)
+      await k.neighbour(s, get, "10.9.0.5", family: 10)
+      for (request, address) in [
+        (delete, "10.9.0.5"), (delete, "10.9.0.5"), (get, "10.9.0.5"), (delete, "10.9.0.77"), (delete, "8.8.8.8"),
+        (delete, "99.9.9.9"), (delete, "10.9.0.7"),
+      ] {
+        await k.neighbour(s, request, address)
+        await k.neighbour(s, request, address, device: "tap0")
+      }
+      // One that is being asked for.
+      let u = await k.udp()
+      await k.send(u, "data", to: 9, [10, 9, 0, 50])
+      await k.neighbour(s, get, "10.9.0.50", device: "tap0")
+      await k.neighbour(s, delete, "10.9.0.50")
+      await k.neighbour(s, get, "10.9.0.50", device: "tap0")
+      // Down, everybody is forgotten.
+      await k.neighbour(s, set, "10.9.0.60", flags: 6)
+      await k.flags(s, "tap0", 0)
+      await k.neighbour(s, get, "10.9.0.60", device: "tap0")
+      await k.neighbour(s, set, "10.9.0.60")
+      await k.neighbour(s, set, "10.9.0.60", device: "tap0")
+      for request in [set, get, delete] {
+        for address in [0, 8] { await k.call(.ioctl, s, Int(request), address) }
+      }
+    },
+    Scenario("neighbours without ARP", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.flags(s, "tap0", 0x1081)
+      let u = await k.udp()
+      await k.send(u, "data", to: 9, [10, 9, 0, 50])
+      await k.neighbour(s, Request.SIOCGARP, "10.9.0.50", device: "tap0")
+      await k.neighbour(s, Request.SIOCDARP, "10.9.0.50", device: "tap0")
+      await k.neighbour(s, Request.SIOCSARP, "10.9.0.50", flags: 6)
+      await k.neighbour(s, Request.SIOCGARP, "10.9.0.50", device: "tap0")
+      await k.flags(s, "tap0", 0x1001)
+      await k.neighbour(s, Request.SIOCGARP, "10.9.0.50", device: "tap0")
+    },
+    Scenario("published addresses", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      let own: [UInt8] = [2, 0, 0, 0, 0, 0x99]
+      for request in [Request.SIOCSARP, Request.SIOCDARP, Request.SIOCDARP] {
+        for flags: Int32 in [8, 10, 14, 0x28, 0x2A, 0x20, 0x40, 0x48] {
+          for mask in ["255.255.255.255", "255.255.255.0", "0.0.0.0"] {
+            for device in ["", "tap0", "none"] {
+              await k.neighbour(s, request, "10.9.0.20", flags: flags, device: device, mask: mask)
+              await k.neighbour(s, request, "10.9.0.20", hardware: own, flags: flags, device: device, mask: mask)
+            }
+          }
+        }
+      }
+    },
+  ]
+
+  @Test("routes", arguments: routes) func route(_ scenario: Scenario) throws { try scenario.compare() }
+  @Test("neighbours", arguments: neighbours) func neighbour(_ scenario: Scenario) throws { try scenario.compare() }
+}
