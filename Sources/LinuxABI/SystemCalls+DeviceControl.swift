@@ -76,8 +76,10 @@ extension SystemCalls {
     case ControlRequest.SIOCRTMSG: throw .EINVAL
     case ControlRequest.SIOCDARP, ControlRequest.SIOCGARP, ControlRequest.SIOCSARP:
       try neighbourControl(request, address, a.memory)
-    // SIOCGIFVLAN, SIOCSIFVLAN: there are none.
-    case 0x8982, 0x8983: throw .ENOPKG
+    // Bridges (SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR) and VLANs (SIOCGIFVLAN, SIOCSIFVLAN): there are none.
+    case 0x8940, 0x8941, 0x8982, 0x8983, 0x89A0, 0x89A1: throw .ENOPKG
+    // SIOCGSKNS: a descriptor of the network namespace is not to be had.
+    case 0x894C: throw .EPERM
     case 0x8900...0x89FF: try interfaceControl(a, request)
     default: _ = try ioctl(a.int(0), request)
     }

@@ -209,5 +209,17 @@ struct InterfaceControlTests {
     },
   ]
 
+  @Test("bridges and VLANs are not there, a namespace is not given out")
+  func absent() throws {
+    let bench = BenchKernel()
+    try bench.loop.run {
+      let s = UInt(await bench.call(SystemCallNumber.socket.rawValue, [2, 2, 0]))
+      for request: UInt in [0x8940, 0x8941, 0x8982, 0x8983, 0x89A0, 0x89A1] {
+        #expect(await bench.call(SystemCallNumber.ioctl.rawValue, [s, request, 0]) == -Int(Errno.ENOPKG.rawValue))
+      }
+      #expect(await bench.call(SystemCallNumber.ioctl.rawValue, [s, 0x894C, 0]) == -Int(Errno.EPERM.rawValue))
+    }
+  }
+
   @Test("interfaces", arguments: scenarios) func compare(_ scenario: Scenario) throws { try scenario.compare() }
 }
