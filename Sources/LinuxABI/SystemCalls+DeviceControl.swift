@@ -17,8 +17,8 @@ extension SystemCalls {
         file.statusFlags = file.statusFlags & ~FileControl.O_ASYNC | (argument != 0 ? FileControl.O_ASYNC : 0)
       case ControlRequest.FIOCLEX, ControlRequest.FIONCLEX:
         table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
-      case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try setOwner(file, argument)
-      case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner
+      case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try file.owner.set(argument, in: processes)
+      case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner.signed(in: processes)
       default: return try count(request, of: file.socket)
       }
       return 0
