@@ -10,6 +10,8 @@ protocol Kernel: AnyObject {
   /// Address of the first byte of the memory for arguments.
   var base: UInt { get }
   func call(_ number: Int, _ arguments: [UInt]) async -> Int
+  /// Makes a call that goes on beside the caller.
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall
   /// `count` bytes of that memory.
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer
   /// Lets segments that are under way arrive.
@@ -36,6 +38,10 @@ final class BenchKernel: Kernel {
   var base: UInt { memory.base }
 
   func call(_ number: Int, _ arguments: [UInt]) async -> Int { await calls.call(number, arguments, in: memory) }
+
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall {
+    BenchCall(on: loop) { [calls, memory] in await calls.call(number, arguments, in: memory) }
+  }
 
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {
     guard let bytes = try? memory.bytes(address, count) else { preconditionFailure("outside of the arena") }
@@ -72,6 +78,10 @@ final class HostKernel: Kernel {
     let a = arguments + Array(repeating: 0, count: 6 - arguments.count)
     let result = raw(number, a[0], a[1], a[2], a[3], a[4], a[5])
     return result == -1 ? -Int(errno) : result
+  }
+
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall {
+    HostCall(raw, [number] + (arguments + [0, 0, 0, 0, 0, 0]).prefix(6).map { Int(bitPattern: $0) })
   }
 
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {
