@@ -172,12 +172,7 @@ extension TCPConnection {
     guard segment.flags.contains(.syn), !segment.flags.contains(.ack), !segment.flags.contains(.rst),
       segment.sequence == initialReceiveSequence
     else { return false }
-    if let last = lastInvalidAckAt, now - last < layer.configuration.invalidAckInterval {
-      layer.counted.skippedAcks &+= 1
-    } else {
-      lastInvalidAckAt = now
-      if records.count > 0 { _ = resend(0, at: now) }
-    }
+    if mayAnswerInvalid(at: now), records.count > 0 { _ = resend(0, at: now) }
     return true
   }
 
