@@ -17,6 +17,9 @@ extension TCPConnection {
   /// Active open: sends the SYN.
   func open(at now: Instant) {
     prepareOpening(at: now)
+    // As long as the peer has not said what it takes (Linux `tcp_connect_init`).
+    let most = max(48, min(chosen.maximumSegment ?? 536, path.mtu - 40 - path.optionLength))
+    segmentPayload = most - (layer.configuration.usesTimestamps ? 12 : 0) - optionLength
     move(to: .synSent)
     sendFirstSyn(at: now)
   }
@@ -69,11 +72,11 @@ extension TCPConnection {
     // Without the option 536 (RFC 9293 3.7.1); nonsense below 48 is taken for 48 (Linux `tcp_min_snd_mss`).
     sendMaximumSegment = max(48, Int(options.maximumSegmentSize ?? 536))
     if receiveScale == 0 { receiveLimit = min(receiveLimit, 65_535) }
-    adoptSegmentSize()
-    congestion = CongestionWindow(size: initialCongestionWindow, segmentSize: segmentPayload)
     // The window of a SYN is not scaled.
     sendWindow = segment.window
     largestSendWindow = max(largestSendWindow, sendWindow)
+    adoptSegmentSize()
+    congestion = CongestionWindow(size: initialCongestionWindow, segmentSize: segmentPayload)
     windowUpdateSequence = segment.sequence
     windowUpdateAcknowledgement = segment.acknowledgement
     tuning.begin(at: now, next: receiveNext)
@@ -201,7 +204,9 @@ extension TCPConnection {
     }
     windowUpdateSequence = segment.sequence
     sendWindow = segment.window << sendScale
-    largestSendWindow = max(largestSendWindow, sendWindow)
+    // A connection of a listener begins for Linux with this segment (`tcp_create_openreq_child`).
+    largestSendWindow = listener == nil ? max(largestSendWindow, sendWindow) : sendWindow
+    largestWindowGrew()
     windowUpdateAcknowledgement = segment.acknowledgement
     if isSendClosed {
       established(now)
