@@ -104,10 +104,10 @@ extension SystemCalls {
     try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
   }
 
-  /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`).
+  /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`). ENOENT if none did.
   private func arrivalTime(_ descriptor: Int32, isFine: Bool) throws(Errno) -> [UInt8] {
     let socket = try socketFor(.ioctl, descriptor)
-    guard let arrival = (socket as? DatagramSocket)?.lastArrival else { throw .ENOENT }
+    guard let arrival = (socket as? DatagramSocket)?.askArrivalTime() else { throw .ENOENT }
     let time = loop.epochNanoseconds + arrival.nanoseconds
     let (seconds, fraction) = (time / 1_000_000_000, time % 1_000_000_000)
     return Self.bytes(of: Int64(seconds)) + Self.bytes(of: Int64(isFine ? fraction : fraction / 1000))
