@@ -91,6 +91,13 @@ public enum FileControl {
   public static let O_NOATIME: Int = 0o1000000
 }
 
+/// `l_type` of a record lock (fcntl(2)).
+public enum LockType {
+  public static let F_RDLCK: Int16 = 0
+  public static let F_WRLCK: Int16 = 1
+  public static let F_UNLCK: Int16 = 2
+}
+
 public enum PollMask {
   public static let POLLIN: Int16 = 0x1
   public static let POLLPRI: Int16 = 0x2

@@ -11,10 +11,10 @@ struct DescriptorTable {
     var calls = 0
     /// O_APPEND, O_ASYNC and O_NOATIME, which mean nothing to a socket but are kept.
     var statusFlags = 0
-    /// Who would get signals, as F_GETOWN tells it, the kind of owner of F_SETOWN_EX, and the signal (F_SETSIG).
-    var owner: Int32 = 0
-    var ownerKind: Int32 = 0
-    var signal: Int32 = 0
+    /// Who would get signals, and which.
+    var owner = FileOwner()
+    /// Made with the first lock.
+    var locks: RecordLocks?
     /// F_SET_RW_HINT
     var writeHint: UInt64 = 0
 
@@ -88,9 +88,7 @@ struct DescriptorTable {
     if let old, old.file == nil { throw .EBUSY }
     slots[Int(number)] = Slot(file: file, closesOnExec: closesOnExec)
     file.references += 1
-    guard let last = old?.file else { return nil }
-    last.references -= 1
-    return last.isUnused ? last : nil
+    return old?.file.flatMap(Self.letGo)
   }
 
   /// Frees the number; returns the file if nobody uses it any more. EBADF if it is not open.
@@ -98,7 +96,14 @@ struct DescriptorTable {
     guard let file = self[descriptor] else { throw .EBADF }
     slots[Int(descriptor)] = nil
     if Int(descriptor) >= reserved { lowestCandidate = min(lowestCandidate, Int(descriptor)) }
+    return Self.letGo(file)
+  }
+
+  /// A number of `file` less, and with it the process's locks on it, whatever other numbers there are (fcntl(2)). Returns
+  /// the file if nobody uses it any more.
+  private static func letGo(_ file: OpenFile) -> OpenFile? {
     file.references -= 1
+    file.locks?.dropThoseOfProcess()
     return file.isUnused ? file : nil
   }
 

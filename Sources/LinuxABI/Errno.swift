@@ -35,6 +35,8 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let EPIPE = Errno(32)
   public static let EDOM = Errno(33)
   public static let ERANGE = Errno(34)
+  public static let EDEADLK = Errno(35)
+  public static let ENOLCK = Errno(37)
   public static let ENOSYS = Errno(38)
   public static let ENOMSG = Errno(42)
   public static let ENODATA = Errno(61)
@@ -90,6 +92,8 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     29: ("ESPIPE", "Illegal seek"),
     32: ("EPIPE", "Broken pipe"),
     33: ("EDOM", "Numerical argument out of domain"),
+    35: ("EDEADLK", "Resource deadlock avoided"),
+    37: ("ENOLCK", "No locks available"),
     38: ("ENOSYS", "Function not implemented"),
     42: ("ENOMSG", "No message of desired type"),
     61: ("ENODATA", "No data available"),

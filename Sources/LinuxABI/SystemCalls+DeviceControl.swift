@@ -17,8 +17,8 @@ extension SystemCalls {
         file.statusFlags = file.statusFlags & ~FileControl.O_ASYNC | (argument != 0 ? FileControl.O_ASYNC : 0)
       case ControlRequest.FIOCLEX, ControlRequest.FIONCLEX:
         table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
-      case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try setOwner(file, argument)
-      case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner
+      case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try file.owner.set(argument, in: processes)
+      case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner.signed(in: processes)
       default: return try count(request, of: file.socket)
       }
       return 0
@@ -111,10 +111,10 @@ extension SystemCalls {
     guard try (0...15).contains(memory.load(address &+ 8, as: Int32.self)) else { throw .ERANGE }
   }
 
-  /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`).
+  /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`). ENOENT if none did.
   private func arrivalTime(_ descriptor: Int32, isFine: Bool) throws(Errno) -> [UInt8] {
     let socket = try socketFor(.ioctl, descriptor)
-    guard let arrival = (socket as? DatagramSocket)?.lastArrival else { throw .ENOENT }
+    guard let arrival = (socket as? DatagramSocket)?.askArrivalTime() else { throw .ENOENT }
     let time = loop.epochNanoseconds + arrival.nanoseconds
     let (seconds, fraction) = (time / 1_000_000_000, time % 1_000_000_000)
     return Self.bytes(of: Int64(seconds)) + Self.bytes(of: Int64(isFine ? fraction : fraction / 1000))

@@ -169,7 +169,7 @@ extension SystemCalls {
     case .dup: return Int(try dup(a.int(0)))
     case .dup2: return Int(try await dup3(a.int(0), a.int(1), flags: 0, allowsSame: true))
     case .dup3: return Int(try await dup3(a.int(0), a.int(1), flags: a.int(2)))
-    case .fcntl: return try fileControl(a)
+    case .fcntl: return try await fileControl(a)
     case .setsockopt: try setOption(a)
     case .getsockopt: try getOption(a)
     case .ioctl: return try deviceControl(a)

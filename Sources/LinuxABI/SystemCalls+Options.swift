@@ -82,7 +82,8 @@ extension SystemCalls {
         let name = Array(text.utf8.prefix(15))
         return name + [UInt8](repeating: 0, count: 16 - name.count)
       case .information(let info):
-        var bytes = TCPInfo.encode(info, now: loop.now)
+        let segment = socket.isListening ? 0 : (socket as? TCPSocket)?.segmentSize ?? 0
+        var bytes = TCPInfo.encode(info, segment: segment, now: loop.now)
         if socket.isListening { bytes[0] = TCPState.listen.rawValue }
         return bytes
       }

@@ -12,6 +12,9 @@ public final class SystemCalls {
   public let stack: NetworkStack
   let loop: any EventLoop
   let tap: EventTap
+  let processes: ProcessView
+  /// Ranges of bytes that the process may still lock.
+  let lockAllowance: LockAllowance
   var table: DescriptorTable
   /// By system call number.
   private var tally = [CallCount](repeating: CallCount(), count: SystemCallNumber.allCases.map(\.rawValue).max()! + 1)
@@ -24,8 +27,14 @@ public final class SystemCalls {
 
   /// A process without open sockets. `reserved` numbers are taken (standard input, output and error), and descriptors
   /// stay below `limit` (RLIMIT_NOFILE).
-  public init(stack: NetworkStack, reserved: Int = 3, limit: Int = 1024) {
+  /// `lockLimit` bounds the ranges of bytes that are locked, of all sockets together. `processes` answers what the calls ask
+  /// about other processes.
+  public init(
+    stack: NetworkStack, reserved: Int = 3, limit: Int = 1024, lockLimit: Int = 65_536, processes: ProcessView = .host
+  ) {
     self.stack = stack
+    self.processes = processes
+    lockAllowance = LockAllowance(lockLimit)
     loop = stack.loop
     tap = stack.tap
     table = DescriptorTable(reserved: reserved, limit: limit)

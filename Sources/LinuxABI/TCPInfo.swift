@@ -5,10 +5,12 @@ import NetStack
 enum TCPInfo {
   static let byteCount = 104
 
-  static func encode(_ info: TCPInformation?, now: Instant) -> [UInt8] {
+  /// `segment`: tcpi_snd_mss without a connection.
+  static func encode(_ info: TCPInformation?, segment: Int, now: Instant) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: byteCount)
     guard let info else {
       bytes[0] = TCPState.closed.rawValue
+      bytes.replaceSubrange(16..<20, with: SystemCalls.bytes(of: Int32(clamping: segment)))
       return bytes
     }
     func put(_ value: Int, _ offset: Int) {

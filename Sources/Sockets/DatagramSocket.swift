@@ -12,9 +12,7 @@ public class DatagramSocket: Socket {
   let stack: NetworkStack
   let endpoint: DatagramEndpoint
   private var storedOptions: SocketOptions
-  /// When the datagram came that was received or shown last (SIOCGSTAMP); those that tell it themselves do not count
-  /// (Linux `sock_recv_timestamp`).
-  public private(set) var lastArrival: Instant?
+  private var arrival = ArrivalStamp()
 
   init(_ kind: SocketKind, on stack: NetworkStack, endpoint: DatagramEndpoint) {
     self.kind = kind
@@ -39,6 +37,7 @@ public class DatagramSocket: Socket {
     get { storedOptions }
     set {
       storedOptions = newValue
+      arrival.adopt(newValue, at: stack.loop.now)
       endpoint.receiveQueueLimit = newValue.receiveBuffer
       endpoint.allowsBroadcast = newValue.broadcast
       endpoint.receivesAllGroups = newValue.receivesAllGroups
@@ -55,6 +54,10 @@ public class DatagramSocket: Socket {
   }
 
   func optionsChanged(_ options: SocketOptions) {}
+
+  /// When the datagram came that was received or shown last; nil: there was none. To ask changes what it says of the next
+  /// ones (SIOCGSTAMP).
+  public func askArrivalTime() -> Instant? { arrival.ask(at: stack.loop.now) }
 
   public var readiness: Readiness { endpoint.readiness }
   public var localEndpoint: Endpoint { endpoint.local }
@@ -173,7 +176,7 @@ public class DatagramSocket: Socket {
       if let result {
         // It is lost with the bytes that could not be stored, as in Linux.
         guard result.storedCount <= memory.presentCount else { throw .badMemory }
-        if storedOptions.timestamp == 0, let datagram = result.datagram { lastArrival = datagram.time }
+        if let datagram = result.datagram { arrival.received(at: datagram.time, storedOptions) }
         return result
       }
       // Only who would wait is told of the end.

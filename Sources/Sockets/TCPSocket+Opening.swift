@@ -103,6 +103,9 @@ extension TCPSocket {
   /// Back to the beginning: the connection is over, or about to be.
   func leave(_ connection: TCPConnection) {
     connection.onReadiness = nil
+    // Linux forgets what was asked for, not what came of it (`tcp_disconnect` clears `rx_opt`).
+    lastSegment = connection.info.sendMSS
+    parameters.maximumSegment = nil
     role = .unconnected
     isConnectPending = false
     isReceiveShut = false

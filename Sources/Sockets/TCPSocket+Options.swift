@@ -13,7 +13,8 @@ extension TCPSocket {
     case .noDelay: return .integer(parameters.noDelay ? 1 : 0)
     case .cork: return .integer(parameters.isCorked ? 1 : 0)
     case .maximumSegment where repair.isOn: return .integer(repairSegment)
-    case .maximumSegment: return .integer(connection?.info.sendMSS ?? parameters.maximumSegment ?? 536)
+    case .maximumSegment:
+      return .integer(connection?.info.sendMSS ?? parameters.maximumSegment ?? lastSegment)
     case .keepAliveIdle: return .integer(Int(parameters.keepAliveIdle.seconds))
     case .keepAliveInterval: return .integer(Int(parameters.keepAliveInterval.seconds))
     case .keepAliveCount: return .integer(parameters.keepAliveCount)

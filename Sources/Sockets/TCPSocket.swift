@@ -88,6 +88,9 @@ public final class TCPSocket: Socket {
     }
   }
 
+  /// Of the connection that it had last; before the first what everybody takes (RFC 9293 3.7.1).
+  var lastSegment = 536
+
   func observe(_ connection: TCPConnection) {
     connection.onReadiness = { [unowned self] change in report(change) }
     connection.errorQueue = errors
@@ -102,6 +105,9 @@ public final class TCPSocket: Socket {
   }
 
   // MARK: What it is
+
+  /// Payload of a full segment of its connection, of the one that it had last, or of any (tcpi_snd_mss).
+  public var segmentSize: Int { connection?.info.sendMSS ?? lastSegment }
 
   public var isListening: Bool { if case .listener = role { true } else { false } }
 

@@ -27,9 +27,7 @@ struct Scenario: ParsableCommand {
 
   func run() throws {
     let scenarios = try files.map { path in
-      guard let data = FileManager.default.contents(atPath: path) else {
-        throw CommandFailure("\(path): cannot be read", code: 66)
-      }
+      let data = try Input.file(path, remedy: "name a YAML file such as those of fixtures/scenarios")
       do { return (path, try ScenarioFile(yaml: String(decoding: data, as: UTF8.self), path: path)) } catch {
         throw CommandFailure(String(describing: error), code: 65)
       }

@@ -44,7 +44,10 @@ extension TCPConnection {
     windowUpdateAcknowledgement = segment.acknowledgement
     let window = segment.window << sendScale
     guard window != sendWindow else { return }
-    if window > largestSendWindow { largestSendWindow = window }
+    if window > largestSendWindow {
+      largestSendWindow = window
+      if isBoundByWindow { largestWindowGrew() }
+    }
     if sendWindow == 0, retransmitPurpose == .probe { backoff = 0 }
     sendWindow = window
   }

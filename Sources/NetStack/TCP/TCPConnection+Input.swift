@@ -183,8 +183,10 @@ extension TCPConnection {
 
   // MARK: Challenges
 
-  /// A challenge ACK (RFC 5961 7), as far as the stack's limit allows.
+  /// A challenge ACK (RFC 5961 7), as far as the limits of the connection and of the stack allow (Linux
+  /// `tcp_send_challenge_ack`).
   func sendChallenge(at now: Instant) {
+    guard mayAnswerInvalid(at: now) else { return }
     guard layer.mayChallenge(at: now) else {
       layer.counted.skippedAcks &+= 1
       return
@@ -193,15 +195,22 @@ extension TCPConnection {
     sendAck(at: now)
   }
 
-  /// Answers a segment that is not acceptable; data at once, anything else at most every half second, so that two ends
-  /// out of step do not fill the network with each other's answers (Linux `tcp_oow_rate_limited`).
+  /// Takes the answer that the connection may give to invalid segments every half second, so that two ends out of step do
+  /// not fill the network with each other's (Linux `__tcp_oow_rate_limited`). False: it was given.
+  func mayAnswerInvalid(at now: Instant) -> Bool {
+    if let last = lastInvalidAckAt, now - last < layer.configuration.invalidAckInterval {
+      layer.counted.skippedAcks &+= 1
+      return false
+    }
+    lastInvalidAckAt = now
+    return true
+  }
+
+  /// Answers a segment that is not acceptable; data or FIN at once, as they are hardly part of a loop of answers (Linux
+  /// `tcp_oow_rate_limited`).
   private func sendDuplicateAck(_ segment: ArrivedSegment, at now: Instant) {
-    if segment.payloadLength == 0, !segment.flags.contains(.syn), !segment.flags.contains(.fin) {
-      if let last = lastInvalidAckAt, now - last < layer.configuration.invalidAckInterval {
-        layer.counted.skippedAcks &+= 1
-        return
-      }
-      lastInvalidAckAt = now
+    if segment.length == 0 || segment.flags.contains(.syn) {
+      guard mayAnswerInvalid(at: now) else { return }
     }
     if usesSelectiveAcknowledgement, segment.payloadLength > 0, segment.sequence < receiveNext {
       reportDuplicate(segment.sequence, SequenceNumber.earlier(segment.sequence + segment.payloadLength, receiveNext))

@@ -18,6 +18,9 @@ extension TCPConnection {
   /// Active open: sends the SYN.
   func open(at now: Instant) {
     prepareOpening(at: now)
+    // As long as the peer has not said what it takes (Linux `tcp_connect_init`).
+    let most = max(48, min(chosen.maximumSegment ?? 536, path.mtu - 40 - path.optionLength))
+    segmentPayload = most - (layer.configuration.usesTimestamps ? 12 : 0) - optionLength
     move(to: .synSent)
     sendFirstSyn(at: now)
   }
@@ -70,11 +73,11 @@ extension TCPConnection {
     // Without the option 536 (RFC 9293 3.7.1); nonsense below 48 is taken for 48 (Linux `tcp_min_snd_mss`).
     sendMaximumSegment = max(48, Int(options.maximumSegmentSize ?? 536))
     if receiveScale == 0 { receiveLimit = min(receiveLimit, 65_535) }
-    adoptSegmentSize()
-    congestion = CongestionWindow(size: initialCongestionWindow, segmentSize: segmentPayload)
     // The window of a SYN is not scaled.
     sendWindow = segment.window
     largestSendWindow = max(largestSendWindow, sendWindow)
+    adoptSegmentSize()
+    congestion = CongestionWindow(size: initialCongestionWindow, segmentSize: segmentPayload)
     windowUpdateSequence = segment.sequence
     windowUpdateAcknowledgement = segment.acknowledgement
     tuning.begin(at: now, next: receiveNext)
@@ -173,12 +176,7 @@ extension TCPConnection {
     guard segment.flags.contains(.syn), !segment.flags.contains(.ack), !segment.flags.contains(.rst),
       segment.sequence == initialReceiveSequence
     else { return false }
-    if let last = lastInvalidAckAt, now - last < layer.configuration.invalidAckInterval {
-      layer.counted.skippedAcks &+= 1
-    } else {
-      lastInvalidAckAt = now
-      if records.count > 0 { _ = resend(0, at: now) }
-    }
+    if mayAnswerInvalid(at: now), records.count > 0 { _ = resend(0, at: now) }
     return true
   }
 
@@ -207,7 +205,9 @@ extension TCPConnection {
     }
     windowUpdateSequence = segment.sequence
     sendWindow = segment.window << sendScale
-    largestSendWindow = max(largestSendWindow, sendWindow)
+    // A connection of a listener begins for Linux with this segment (`tcp_create_openreq_child`).
+    largestSendWindow = listener == nil ? max(largestSendWindow, sendWindow) : sendWindow
+    largestWindowGrew()
     windowUpdateAcknowledgement = segment.acknowledgement
     if isSendClosed {
       established(now)

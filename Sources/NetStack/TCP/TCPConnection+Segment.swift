@@ -228,11 +228,28 @@ extension TCPConnection {
     }
   }
 
-  /// What leaves room for options in a full segment, from the path's MTU and the peer's MSS.
+  /// What leaves room for options in a full segment, from the path's MTU and the peer's MSS, and is no more than half of
+  /// the largest window that the peer ever offered, so that one segment at least is under way while another is
+  /// acknowledged (Linux `tcp_sync_mss`, `tcp_bound_to_half_wnd`).
   func adoptSegmentSize() {
     let room = path.mtu - 40 - path.optionLength
-    let largest = min(sendMaximumSegment, room, chosen.maximumSegment ?? room)
-    segmentPayload = max(8, max(48, largest) - optionLength)
+    let largest = max(48, min(sendMaximumSegment, room, chosen.maximumSegment ?? room))
+    // Of a window of a few hundred bytes even halves would be too small.
+    let half = largestSendWindow > 536 ? largestSendWindow / 2 : largestSendWindow
+    let timestamps = usesTimestamps ? 12 : 0
+    let bound = half == 0 ? .max : max(half, 48 - timestamps)
+    isBoundByWindow = bound < largest - timestamps
+    segmentPayload = max(8, min(largest - timestamps, bound) - (optionLength - timestamps))
     congestion.segmentSize = segmentPayload
+  }
+
+  /// The peer's window has never been as large, and segments may be larger for it. Congestion control counts them, as in
+  /// Linux: as many as before may be under way.
+  @inline(never) func largestWindowGrew() {
+    let before = segmentPayload
+    adoptSegmentSize()
+    guard segmentPayload != before else { return }
+    congestion.size = congestion.size * segmentPayload / before
+    if congestion.threshold != .max { congestion.threshold = congestion.threshold * segmentPayload / before }
   }
 }

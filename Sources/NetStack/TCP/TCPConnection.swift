@@ -89,6 +89,8 @@ public final class TCPConnection {
   var lastSmallEnd: SequenceNumber
   /// Payload of a full segment with the options of every segment, bytes.
   var segmentPayload = 536
+  /// A larger window of the peer would make it larger.
+  var isBoundByWindow = false
   /// The largest MSS that we may send (RFC 9293 3.7.1), without options.
   var sendMaximumSegment = 536
   let sendRing = ByteRing()

@@ -40,6 +40,18 @@ extension RealThings {
       try await WorkbenchProgram.fail(["scenario", "x.yaml"], code: 65, "x.yaml", in: folder)
     }
 
+    @Test("a file that cannot be read is named with the reason and what to do")
+    func unreadable() async throws {
+      let folder = try TemporaryFolder()
+      for (path, reason) in [
+        ("missing.yaml", "No such file or directory"), (".", "Is a directory"), ("\(#filePath)/x", "Not a directory"),
+      ] {
+        try await WorkbenchProgram.fail(
+          ["scenario", path], code: 66,
+          "\(path): cannot be read: \(reason); name a YAML file such as those of fixtures/scenarios", in: folder)
+      }
+    }
+
     @Test("fetches that go as expected are success; one that does not is named, with what differs")
     func run() async throws {
       let folder = try TemporaryFolder()

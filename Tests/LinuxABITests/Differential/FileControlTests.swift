@@ -146,6 +146,66 @@ struct FileControlTests {
     },
   ]
 
+  /// Which of two times of one datagram is told: that at which it came (0), or that at which it was asked for the first
+  /// time after it was taken.
+  private static let stampScenarios: [Scenario] = [
+    Scenario("ioctl: the time of a datagram that came before anybody wanted to know") { k in
+      let (sender, _) = await k.boundUDP()
+      let (clock, clockPort) = await k.boundUDP()
+      func time(_ s: Int) async -> Int64? {
+        let pointer = k.room(16)
+        let result = await k.raw(.ioctl, [s, Int(ControlRequest.SIOCGSTAMP), Int(pointer)])
+        return result < 0 ? nil : k.get(pointer, as: Int64.self) * 1_000_000 + k.get(pointer + 8, as: Int64.self)
+      }
+      // From here on it knows when its datagrams came.
+      k.note("\(await time(clock) == nil)", #line)
+      await k.settle(20)
+      func compare(
+        _ text: String, _ prepare: (Int) async -> Void, _ change: (Int) async -> Void = { _ in },
+        flags: Int32 = MessageFlags.MSG_DONTWAIT, line: Int = #line
+      ) async {
+        let (s, port) = await k.boundUDP(line: line)
+        await prepare(s)
+        await k.settle(20)
+        for round in 1...2 {
+          await k.send(sender, "data", 0, to: clockPort, line: line)
+          await k.send(sender, "data", 0, to: port, line: line)
+          await k.settle(20)
+          await k.receive(clock, 9, MessageFlags.MSG_DONTWAIT, line: line)
+          await k.receive(s, 9, flags, line: line)
+          if round == 1 { await change(s) }
+          await k.settle(20)
+          let (came, first) = (await time(clock), await time(s))
+          await k.settle(20)
+          let second = await time(s)
+          let isLate = first.flatMap { first in came.map { first - $0 > 10_000 } }
+          k.note("\(text): late \(isLate.map(String.init) ?? "none"), stays \(first == second)", line)
+        }
+        await k.close(s, line: line)
+      }
+      await compare("nothing", { _ in })
+      await compare("asked before", { _ = await time($0) })
+      await compare(
+        "shown", { _ in }, { await k.receive($0, 9, MessageFlags.MSG_DONTWAIT) },
+        flags: MessageFlags.MSG_DONTWAIT | MessageFlags.MSG_PEEK)
+      await compare("told", { await k.set($0, 1, OptionName.SO_TIMESTAMP, 1) })
+      await compare("told from now on", { _ in }, { await k.set($0, 1, OptionName.SO_TIMESTAMP, 1) })
+      await compare(
+        "told no more", { await k.set($0, 1, OptionName.SO_TIMESTAMP, 1) },
+        { await k.set($0, 1, OptionName.SO_TIMESTAMP, 0) })
+      await compare("SO_TIMESTAMPING", { await k.set($0, 1, OptionName.SO_TIMESTAMPING, 24) })
+      await compare("SO_TIMESTAMPING that is not told", { await k.set($0, 1, OptionName.SO_TIMESTAMPING, 8) })
+      // Whether it is asked with the right pointer does not matter.
+      let (s, port) = await k.boundUDP()
+      await k.send(sender, "data", 0, to: port)
+      await k.settle()
+      await k.receive(s, 9, MessageFlags.MSG_DONTWAIT)
+      await k.call(.ioctl, s, Int(ControlRequest.SIOCGSTAMP), 8)
+      k.note("\(await time(s) != nil)", #line)
+      await k.get(s, 1, OptionName.SO_TIMESTAMP)
+    }
+  ]
+
   /// Requests that tell of this machine's interfaces, make it load a module, or give out a descriptor.
   private static let leftOut: Set<Int> = [0x8912, 0x8940, 0x8941, 0x894C, 0x8982, 0x8983, 0x89A0, 0x89A1]
 
@@ -185,5 +245,6 @@ struct FileControlTests {
   }
 
   @Test("fcntl and ioctl", arguments: fileScenarios) func file(_ scenario: Scenario) throws { try scenario.compare() }
+  @Test("times", arguments: stampScenarios) func time(_ scenario: Scenario) throws { try scenario.compare() }
   @Test("requests", arguments: requestScenarios) func request(_ scenario: Scenario) throws { try scenario.compare() }
 }

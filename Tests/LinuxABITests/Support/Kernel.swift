@@ -11,6 +11,8 @@ protocol Kernel: AnyObject {
   /// Address of the first byte of the memory for arguments.
   var base: UInt { get }
   func call(_ number: Int, _ arguments: [UInt]) async -> Int
+  /// Makes a call that goes on beside the caller.
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall
   /// `count` bytes of that memory.
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer
   /// Lets segments that are under way arrive.
@@ -42,6 +44,10 @@ final class BenchKernel: Kernel {
   var base: UInt { memory.base }
 
   func call(_ number: Int, _ arguments: [UInt]) async -> Int { await calls.call(number, arguments, in: memory) }
+
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall {
+    BenchCall(on: loop) { [calls, memory] in await calls.call(number, arguments, in: memory) }
+  }
 
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {
     guard let bytes = try? memory.bytes(address, count) else { preconditionFailure("outside of the arena") }
@@ -88,6 +94,10 @@ final class HostKernel: Kernel {
     }
     guard let namespace, number == SystemCallNumber.socket.rawValue else { return make() }
     return namespace.inside(make)
+  }
+
+  func begin(_ number: Int, _ arguments: [UInt]) -> any PendingCall {
+    HostCall(raw, [number] + (arguments + [0, 0, 0, 0, 0, 0]).prefix(6).map { Int(bitPattern: $0) })
   }
 
   func bytes(_ address: UInt, _ count: Int) -> UnsafeMutableRawBufferPointer {

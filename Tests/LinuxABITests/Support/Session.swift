@@ -214,6 +214,7 @@ final class Session {
   }
 
   /// dup and its kin.
+  @discardableResult
   func duplicate(_ number: SystemCallNumber, _ arguments: Int..., line: Int = #line) async -> Int {
     opened(number, await raw(number, arguments), "", line)
   }

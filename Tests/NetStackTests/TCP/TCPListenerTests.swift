@@ -102,9 +102,12 @@ struct TCPListenerTests {
     #expect(pair.a.stack.tcp.connections.isEmpty)
   }
 
-  @Test("challenge ACKs are limited a second")
+  @Test("challenge ACKs are limited a second, over all connections")
   func challengeLimit() throws {
-    let peer = ScriptedPeer { $0.configuration.challengeAckLimit = 5 }
+    let peer = ScriptedPeer {
+      $0.configuration.challengeAckLimit = 5
+      $0.configuration.invalidAckInterval = .zero
+    }
     try peer.establish()
     for _ in 0..<20 { peer.inject(.rst, 10) }
     peer.wait(.milliseconds(1))
@@ -114,6 +117,38 @@ struct TCPListenerTests {
     peer.wait(.seconds(1))
     peer.send(.rst, 10)
     #expect(peer.take().count == 1)
+  }
+
+  @Test("a connection answers invalid segments every half second, whatever is wrong with them; data and FIN always")
+  func invalidAnswerLimit() throws {
+    let peer = ScriptedPeer()
+    try peer.establish()
+    peer.send(.rst, 10)
+    #expect(peer.take().count == 1)
+    // A reset and a SYN inside of the window, a SYN and an empty segment outside of it.
+    for (flags, sequence) in [(.rst, 10), (.syn, 10), (.syn, -1000), (.ack, -1000)] as [(TCPFlags, Int)] {
+      peer.send(flags, sequence)
+      #expect(peer.take().isEmpty)
+    }
+    #expect(peer.tcp.counters.skippedAcks == 4)
+    #expect(peer.tcp.counters.challengeAcks == 1)
+    for (flags, count) in [(.ack, 3), ([.fin, .ack], 0)] as [(TCPFlags, Int)] {
+      peer.send(flags, -1000, count: count)
+      #expect(peer.take().count == 1)
+    }
+    peer.wait(.milliseconds(490))
+    peer.send(.syn, 10)
+    #expect(peer.take().isEmpty)
+    peer.wait(.milliseconds(11))
+    // An empty segment takes the one of this half second.
+    peer.send(.ack, -1000)
+    #expect(peer.take().count == 1)
+    peer.send(.syn, 10)
+    #expect(peer.take().isEmpty)
+    peer.wait(.milliseconds(501))
+    peer.send(.syn, 10)
+    #expect(peer.take().count == 1)
+    #expect(peer.tcp.counters.challengeAcks == 2)
   }
 
   @Test("initial sequence numbers differ by connection and grow with time")
