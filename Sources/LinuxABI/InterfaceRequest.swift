@@ -18,7 +18,7 @@ struct InterfaceRequest {
   }
 
   /// The name as it stands there: `lo:1` is another address of `lo`, as names of addresses once were.
-  var label: String { String(decoding: bytes.prefix(15).prefix { $0 != 0 }, as: UTF8.self) }
+  var label: String { String(octets: bytes.prefix(15).prefix { $0 != 0 }) }
   /// The name of the interface in it.
   var device: String { String(label.prefix { $0 != ":" }) }
   var isAlias: Bool { label.contains(":") }
@@ -47,7 +47,18 @@ struct InterfaceRequest {
   }
 
   mutating func put(name: String) {
-    let name = Array(name.utf8.prefix(15))
+    let name = name.octets.prefix(15)
     bytes.replaceSubrange(0..<16, with: name + [UInt8](repeating: 0, count: 16 - name.count))
   }
+}
+
+extension String {
+  /// A name of octets, as those of interfaces are: every octet is a character (ISO 8859-1), so that none is lost and no
+  /// two names are one.
+  init(octets: some Sequence<UInt8>) {
+    self.init(String.UnicodeScalarView(octets.map { Unicode.Scalar($0) }))
+  }
+
+  /// The octets of such a name.
+  var octets: [UInt8] { unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
 }

@@ -87,6 +87,6 @@ extension SystemCalls {
     let flags = InterfaceFlags(rawValue: asked.flags)
     guard asked.isAlias else { return interface.setFlags(flags) }
     guard let alias = address(asked, of: interface, isNamed: false) else { throw .EADDRNOTAVAIL }
-    if !flags.contains(.up) { interface.remove(alias.address) }
+    if !flags.contains(.up) { interface.remove(alias) }
   }
 }

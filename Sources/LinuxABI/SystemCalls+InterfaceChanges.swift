@@ -34,8 +34,9 @@ extension SystemCalls {
   /// SIOCSIFNAME: a name, or a template in which `%d` becomes the first number that is free (Linux `dev_valid_name`,
   /// `dev_alloc_name`).
   private func rename(_ interface: NetworkInterface, _ name: [UInt8]) throws(Errno) {
-    let refused = Set("/:\t\n\u{B}\u{C}\r ".utf8)
-    let text = String(decoding: name, as: UTF8.self)
+    // White space is that of ISO 8859-1.
+    let refused = Set("/:\t\n\u{B}\u{C}\r ".utf8 + [0xA0])
+    let text = String(octets: name)
     guard !name.isEmpty, text != ".", text != "..", !name.contains(where: refused.contains) else { throw .EINVAL }
     guard text != interface.name else { return }
     try networkErrno { () throws(NetworkError) in try stack.rename(interface, to: try numbered(text)) }
@@ -47,7 +48,7 @@ extension SystemCalls {
     guard parts.count == 2, parts[1].first == "d" else { throw .invalidArgument }
     for number in 0...stack.interfaces.count {
       let name = "\(parts[0])\(number)\(parts[1].dropFirst())"
-      if name.utf8.count < 16, stack.interface(named: name) == nil { return name }
+      if name.count < 16, stack.interface(named: name) == nil { return name }
     }
     throw .alreadyExists
   }

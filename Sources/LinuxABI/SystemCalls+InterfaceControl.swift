@@ -9,7 +9,7 @@ extension SystemCalls {
   /// asked and changed.
   ///
   /// - Throws: ENODEV for an interface that is not there, EADDRNOTAVAIL for one without the address, EINVAL for a value
-  ///   that it cannot have, EOPNOTSUPP for what no interface here does, ENOTTY for a request that Linux does not know.
+  ///   that it cannot have, EOPNOTSUPP for what no interface here does (SIOCETHTOOL, which needs memory, among it), ENOTTY for a request that Linux does not know.
   public func ioctl(_ descriptor: Int32, _ request: UInt, interfaceRequest: [UInt8]) throws(Errno) -> [UInt8] {
     _ = try socketFor(.ioctl, descriptor)
     return try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16)), ifreq", { _ in 0 }) {
@@ -71,13 +71,12 @@ extension SystemCalls {
 
   private static func isInterfaceRequest(_ request: UInt) -> Bool {
     switch request {
-    // SIOCGIFMEM, SIOCSIFMEM, SIOCSIFLINK and the encapsulations were never more than numbers.
-    case 0x8911, 0x891F, 0x8920, 0x8925, 0x8926, 0x8928: false
-    // From SIOCGIFFLAGS to SIOCSIFHWBROADCAST; SIOCGIFTXQLEN, SIOCSIFTXQLEN; SIOCETHTOOL, SIOCGMIIPHY and its kin,
-    // SIOCWANDEV; SIOCGIFMAP, SIOCSIFMAP; bonds; bridge ports; SIOCSHWTSTAMP, SIOCGHWTSTAMP; SIOCDEVPRIVATE.
-    case 0x8913...0x8937, 0x8942, 0x8943, 0x8946...0x894A, 0x8970, 0x8971, 0x8990...0x8995, 0x89A2, 0x89A3, 0x89B0,
-      0x89B1, 0x89F0...0x89FF:
-      !(0x892A...0x892F).contains(request) && request != 0x8936 && request != 0x8938
+    // From SIOCGIFFLAGS to SIOCSIFHWBROADCAST, without what was never more than a number (SIOCGIFMEM and its kin);
+    // SIOCGIFTXQLEN, SIOCSIFTXQLEN; SIOCETHTOOL, SIOCGMIIPHY and its kin, SIOCWANDEV; SIOCGIFMAP, SIOCSIFMAP; bonds;
+    // bridge ports; SIOCSHWTSTAMP, SIOCGHWTSTAMP; SIOCDEVPRIVATE.
+    case 0x8913...0x891E, 0x8921...0x8924, 0x8927, 0x8929, 0x8930...0x8935, 0x8937, 0x8942, 0x8943, 0x8946...0x894A,
+      0x8970, 0x8971, 0x8990...0x8995, 0x89A2, 0x89A3, 0x89B0, 0x89B1, 0x89F0...0x89FF:
+      true
     default: false
     }
   }

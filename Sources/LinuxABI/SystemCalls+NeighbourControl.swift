@@ -12,6 +12,8 @@ private struct NeighbourRequest {
   static let published: Int32 = 0x08
   static let netmask: Int32 = 0x20
   static let unpublished: Int32 = 0x40
+  /// Flags that mean something only beside ATF_PUBL.
+  static let onlyPublished = netmask | unpublished
 
   private func load<T: BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
     bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
@@ -22,7 +24,7 @@ private struct NeighbourRequest {
   var hardwareType: UInt16 { load(16) }
   var hardwareAddress: MACAddress { MACAddress(rawValue: bytes[18..<24].reduce(0) { $0 << 8 | UInt64($1) }) }
   var flags: Int32 { load(32) }
-  var device: String { String(decoding: bytes[52..<68].prefix { $0 != 0 }, as: UTF8.self) }
+  var device: String { String(octets: bytes[52..<68].prefix { $0 != 0 }) }
 
   func has(_ flag: Int32) -> Bool { flags & flag != 0 }
 
@@ -48,6 +50,7 @@ extension SystemCalls {
       if asked.device.isEmpty, asked.has(NeighbourRequest.complete | NeighbourRequest.permanent) {
         guard asked.hardwareType == Self.hardwareType(of: interface) else { throw .EINVAL }
       }
+      guard interface.supportsIPv4 else { throw .EINVAL }
       let isPermanent = asked.has(NeighbourRequest.permanent)
       let hardware = isPermanent || asked.has(NeighbourRequest.complete) ? asked.hardwareAddress : nil
       try networkErrno { () throws(NetworkError) in
@@ -107,23 +110,20 @@ extension SystemCalls {
       }
       guard interface != nil else { throw .ENODEV }
     }
-    guard asked.mask != 0 else { return setProxy(true, interface) }
+    guard asked.mask != 0 else { return try setProxy(true, interface) }
     try networkErrno { () throws(NetworkError) in
       try stack.proxies.insert(asked.address, on: interface?.index ?? 0)
     }
   }
 
   private func unpublish(_ asked: NeighbourRequest, _ interface: NetworkInterface?) throws(Errno) {
-    guard asked.mask != 0 else { return setProxy(false, interface) }
+    guard asked.mask != 0 else { return try setProxy(false, interface) }
     guard stack.proxies.remove(asked.address, on: interface?.index ?? 0) else { throw .ENOENT }
   }
 
-  private func setProxy(_ isOn: Bool, _ interface: NetworkInterface?) {
-    if let interface { interface.isARPProxy = isOn } else { stack.proxies.answersForAll = isOn }
+  private func setProxy(_ isOn: Bool, _ interface: NetworkInterface?) throws(Errno) {
+    guard let interface else { return stack.proxies.answersForAll = isOn }
+    guard interface.supportsIPv4 else { throw .ENXIO }
+    interface.isARPProxy = isOn
   }
-}
-
-extension NeighbourRequest {
-  /// Flags that mean something only beside ATF_PUBL.
-  static var onlyPublished: Int32 { netmask | unpublished }
 }

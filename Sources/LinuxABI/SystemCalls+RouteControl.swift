@@ -93,7 +93,7 @@ extension SystemCalls {
       return try removeRoute(entry, prefix, gateway, interface, source)
     }
     if gateway == nil, entry.has(RouteEntry.gatewayFlag) { throw .EINVAL }
-    let out = try exit(gateway, isRouter: entry.has(RouteEntry.gatewayFlag), interface)
+    let out = try egress(gateway, isRouter: entry.has(RouteEntry.gatewayFlag), interface)
     guard out.isEnabled else { throw .ENETDOWN }
     let route = Route(
       prefix: prefix, gateway: gateway, interface: out, metric: entry.priority, preferredSource: source,
@@ -108,7 +108,7 @@ extension SystemCalls {
     guard entry.device != 0 else { return (nil, nil) }
     let bytes = Array(memory.stretch(entry.device, 15))
     guard !bytes.isEmpty, bytes.count == 15 else { throw .EFAULT }
-    let label = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    let label = String(octets: bytes.prefix { $0 != 0 })
     guard let interface = stack.interface(named: String(label.prefix { $0 != ":" })) else { throw .ENODEV }
     guard label.contains(":") else { return (interface, nil) }
     guard let own = interface.addresses.first(where: { $0.label == label }) else { throw .ENODEV }
@@ -117,27 +117,28 @@ extension SystemCalls {
 
   /// The interface by which a new route leaves. A router must be on a link; whatever else is named as a gateway must be
   /// this host itself (Linux `fib_check_nh`).
-  private func exit(
+  private func egress(
     _ gateway: IPv4Address?, isRouter: Bool, _ named: NetworkInterface?
   ) throws(Errno) -> NetworkInterface {
     guard let gateway else {
       guard let named, named.supportsIPv4 else { throw .ENODEV }
       return named
     }
-    let isHost = gateway != .any && !gateway.isMulticast && !stack.isBroadcast(gateway)
+    let isHost = !gateway.isMulticast && !stack.isBroadcast(gateway)
     if isHost, stack.isLocal(gateway) {
       let own = stack.interfaces.first { $0.addresses.contains { $0.address == gateway } } ?? stack.loopback
       guard let own, named == nil || named === own else { throw .ENETUNREACH }
       return own
     }
-    guard isHost, isRouter else { throw .ENETUNREACH }
-    let onLink = stack.routes.entries.first { route in
-      route.prefix.contains(gateway) && route.interface.isEnabled
-        && (route.isUnreachable || route.gateway == nil && (named == nil || route.interface === named))
+    let found = stack.routes.entries.first { route in
+      guard route.prefix.contains(gateway) else { return false }
+      return route.isUnreachable
+        || isHost && isRouter && route.interface.isEnabled && route.isOnLink
+          && (named == nil || route.interface === named)
     }
-    guard let onLink else { throw .ENETUNREACH }
-    guard !onLink.isUnreachable else { throw .EHOSTUNREACH }
-    return onLink.interface
+    guard let found else { throw .ENETUNREACH }
+    guard !found.isUnreachable else { throw .EHOSTUNREACH }
+    return found.interface
   }
 
   private func removeRoute(

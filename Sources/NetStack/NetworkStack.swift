@@ -94,7 +94,7 @@ public final class NetworkStack {
 
   func localAddressesChanged() {
     ownAddresses = Set(interfaces.flatMap { $0.addresses.map(\.address.rawValue) })
-    ownNetworks = loopback?.addresses.map(\.network) ?? []
+    ownNetworks = loopback?.addresses.filter { $0.ownsNetwork && $0.hasNetwork }.map(\.network) ?? []
     for interface in interfaces { interface.acceptedSource = 0 }
   }
 
@@ -198,7 +198,7 @@ public final class NetworkStack {
   private func source(on route: Route, to target: IPv4Address) -> IPv4Address? {
     let own = route.interface.source(for: route.nextHop ?? target)
     if let own, !own.isLoopback { return own }
-    return interfaces.lazy.flatMap(\.addresses).first { !$0.address.isLoopback }?.address ?? own
+    return interfaces.lazy.flatMap(\.addresses).first { !$0.isSecondary && !$0.address.isLoopback }?.address ?? own
   }
 
   /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
@@ -219,12 +219,13 @@ public final class NetworkStack {
     to target: IPv4Address, from wanted: IPv4Address?, via bound: NetworkInterface?,
     _ staysOnLink: Bool, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) throws(NetworkError) -> Path {
-    guard
-      let interface = bound ?? routes.lookUp(target, onLinkOnly: staysOnLink)?.interface
-        ?? interfaces.first(where: { candidate in
-          wanted.map { address in candidate.addresses.contains { $0.address == address } } ?? false
-        }), interface.isUp
-    else { throw .noRoute }
+    // The interface that the caller means, by index or by source, comes before the routes.
+    let speaker = wanted.flatMap { address in
+      interfaces.first { $0.addresses.contains { $0.address == address } }
+    }
+    let route = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : nil
+    if route?.isUnreachable == true { throw .hostUnreachable }
+    guard let interface = bound ?? speaker ?? route?.interface, interface.isUp else { throw .noRoute }
     let from = wanted ?? interface.addresses.first?.address ?? .any
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,

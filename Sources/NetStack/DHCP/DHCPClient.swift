@@ -239,12 +239,13 @@ public final class DHCPClient {
   /// Sends past the routing table: before there is a lease, the source is 0.0.0.0. A message that finds no way or no
   /// buffer is lost like one on the wire, and sent again by the timer.
   private func send(_ message: DHCPMessage.Fields, to destination: IPv4Address, from source: IPv4Address) {
+    guard interface.isUp else { return }
     let bytes = message.encoded()
     let path: Path
     if destination == .broadcast {
       path = Path(
         stack: stack, interface: interface, source: source, destination: destination, nextHop: destination,
-        station: .broadcast, mtu: interface.mtu, isBroadcast: true)
+        station: interface.hardwareBroadcast, mtu: interface.mtu, isBroadcast: true)
     } else {
       guard let found = try? stack.path(to: IPAddress(destination), from: IPAddress(source)) else { return }
       path = found
@@ -344,7 +345,12 @@ public final class DHCPClient {
     interface.acceptsUnconfigured = false
     if let mtu = granted.mtu { interface.setMTU(mtu) }
     interface.add(granted.address)
-    if let router = granted.routers.first(where: { granted.address.contains($0) }), old?.routers != granted.routers {
+    // It may have gone with the interface in between.
+    if let router = granted.routers.first(where: { granted.address.contains($0) }),
+      !stack.routes.entries.contains(where: {
+        $0.prefix.prefixLength == 0 && $0.gateway == router && $0.interface === interface
+      })
+    {
       try? stack.routes.addDefault(gateway: router, interface: interface)
     }
     resolver?.configure(

@@ -13,6 +13,8 @@ public struct InterfaceAddress: Equatable, Sendable {
   /// True if an address of the same network was there before: nothing is sent from this one by choice, and it goes with
   /// that one.
   public internal(set) var isSecondary = false
+  /// On `lo`: its network is this host's, from the first time that it was up.
+  var ownsNetwork = false
 
   public init(_ subnet: IPv4Subnet, label: String, broadcast: IPv4Address = .any, peer: IPv4Address? = nil) {
     self.subnet = subnet

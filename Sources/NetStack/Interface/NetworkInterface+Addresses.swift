@@ -16,9 +16,10 @@ extension NetworkInterface {
   /// The same with all that an address has. 0.0.0.0 is none: nothing happens.
   ///
   /// - Throws: ``NetworkError/alreadyExists`` if it is there, ``NetworkError/noBuffers`` without IPv4,
-  ///   ``NetworkError/invalidArgument`` for a network that is of this host and of the link at once.
+  ///   or with too many addresses, ``NetworkError/invalidArgument`` for a network that is of this host and of the link
+  ///   at once.
   public func insert(_ address: InterfaceAddress) throws(NetworkError) {
-    guard supportsIPv4 else { throw .noBuffers }
+    guard supportsIPv4, addresses.count < Self.addressLimit else { throw .noBuffers }
     guard address.address != .any else { return }
     var new = address
     new.isSecondary = false
@@ -27,17 +28,24 @@ extension NetworkInterface {
       guard other.address.isLoopback == new.address.isLoopback else { throw .invalidArgument }
       new.isSecondary = true
     }
-    // Primary ones first.
-    let place = new.isSecondary ? addresses.count : addresses.firstIndex { $0.isSecondary } ?? addresses.count
-    addresses.insert(new, at: place)
+    // Primary ones first, and of those the ones that mean this host alone.
+    let before = addresses.lastIndex { !$0.isSecondary && ($0.address.isLoopback || !new.address.isLoopback) }
+    addresses.insert(new, at: new.isSecondary ? addresses.count : before.map { $0 + 1 } ?? 0)
     addressesChanged()
-    connect(new)
+    if enabled { connect(new) }
     if isUp && !isLoopback { arp.announce(new.address) }
   }
 
+  private static let addressLimit = 1024
+
   /// Removes an address and the routes that stand on it; TCP connections from it end.
   public func remove(_ address: IPv4Address) {
-    guard let place = addresses.firstIndex(where: { $0.address == address }) else { return }
+    if let own = addresses.first(where: { $0.address == address }) { remove(own) }
+  }
+
+  /// The same with one that may have a twin in another network.
+  public func remove(_ address: InterfaceAddress) {
+    guard let place = addresses.firstIndex(of: address) else { return }
     endConnections(of: take(at: place))
   }
 
@@ -53,7 +61,9 @@ extension NetworkInterface {
     while !addresses.isEmpty { endConnections(of: take(at: 0)) }
   }
 
-  /// Takes an address away, with a primary one the secondary ones of its network.
+  /// Takes an address away, with a primary one the secondary ones of its network, and their routes: that to the network,
+  /// and those with a source that this host has no more. Without any address the interface has no routes and no
+  /// neighbours.
   private func take(at place: Int) -> [InterfaceAddress] {
     var gone = [addresses.remove(at: place)]
     if !gone[0].isSecondary {
@@ -62,28 +72,37 @@ extension NetworkInterface {
     }
     addressesChanged()
     stack.routes.remove { route in
-      route.interface === self && !route.isUnreachable
-        && (addresses.isEmpty || gone.contains { $0.address == route.preferredSource })
+      guard route.interface === self, !route.isUnreachable else { return false }
+      return addresses.isEmpty
+        || gone.contains { old in
+          old.address == route.preferredSource
+            && (route.isConnected ? route.prefix == old.network : !stack.isLocal(old.address))
+        }
     }
+    if addresses.isEmpty { neighbours.flush(andPermanent: true) }
     return gone
   }
 
   private func endConnections(of gone: [InterfaceAddress]) {
-    for old in gone where !addresses.contains(where: { $0.address == old.address }) {
-      tcp.addressRemoved(IPAddress(old.address))
-    }
+    for old in gone where !stack.isLocal(old.address) { tcp.addressRemoved(IPAddress(old.address)) }
   }
 
-  /// The route that comes with an address. What `lo` has is this host's own, and needs none.
+  /// The route that comes with an address. What is in a network of `lo` is this host itself.
   func connect(_ address: InterfaceAddress) {
-    guard enabled, !isLoopback, address.hasNetwork else { return }
-    try? stack.routes.append(
-      Route(prefix: address.network, interface: self, preferredSource: address.address, isConnected: true))
+    guard address.hasNetwork else { return }
+    guard isLoopback else {
+      return stack.routes.append(
+        connected: Route(
+          prefix: address.network, interface: self, preferredSource: address.address, isConnected: true))
+    }
+    guard let place = addresses.firstIndex(of: address) else { return }
+    addresses[place].ownsNetwork = true
+    addressesChanged()
   }
 
   /// True if the address of this host is one of the interface's own.
   func isHome(of address: IPv4Address) -> Bool {
-    addresses.contains { isLoopback ? $0.contains(address) : $0.address == address }
+    addresses.contains { $0.address == address || $0.ownsNetwork && $0.contains(address) }
   }
 
   func addressesChanged() {
@@ -92,8 +111,11 @@ extension NetworkInterface {
     stack.localAddressesChanged()
   }
 
-  /// The address to speak from to `destination`: the one whose network holds it, else the primary.
+  /// The address to speak from to `destination`: the one whose network holds it, else the primary. Those that mean this
+  /// host alone come last.
   func source(for destination: IPv4Address) -> IPv4Address? {
-    (addresses.first { !$0.isSecondary && $0.contains(destination) } ?? addresses.first)?.address
+    let speaking = addresses.filter { !$0.isSecondary && !$0.address.isLoopback }
+    let candidates = speaking.isEmpty ? addresses : speaking
+    return (candidates.first { $0.contains(destination) } ?? candidates.first)?.address
   }
 }

@@ -80,15 +80,16 @@ extension NetworkInterface {
 
   // MARK: Stations
 
-  /// Receives and sends under another station address from now on.
+  /// Receives and sends under another station address from now on, and asks for all neighbours anew.
   ///
   /// - Throws: ``NetworkError/addressNotAvailable`` for a group, or zero.
   public func setHardwareAddress(_ new: MACAddress) throws(NetworkError) {
-    guard new != hardwareAddress else { return }
-    guard !new.isGroup, new != .zero else { throw .addressNotAvailable }
-    hardwareAddress = new
-    neighbours.flush()
-    applyFilter()
+    if new != hardwareAddress {
+      guard !new.isGroup, new != .zero else { throw .addressNotAvailable }
+      hardwareAddress = new
+      applyFilter()
+    }
+    neighbours.flush(andPermanent: true)
     stack.routes.invalidate()
     if isUp && !isLoopback { for address in addresses { arp.announce(address.address) } }
   }

@@ -18,7 +18,8 @@ public enum NeighbourState: String, Sendable, CaseIterable {
   case failed
   /// Set by hand; never expires.
   case permanent
-  /// On an interface without ARP: frames go to its own address.
+  /// Known without ARP: a group, everybody, or whoever is on an interface without ARP, where frames go to its own
+  /// address.
   case noARP
 }
 
@@ -50,9 +51,13 @@ final class Neighbour {
     self.address = address
     self.cache = cache
     used = cache.loop.now
-    if cache.interface.settings.contains(.noARP) {
-      state = .noARP
-      hardwareAddress = cache.interface.hardwareAddress
+    let interface = cache.interface
+    if interface.isLoopback || interface.settings.contains(.noARP) {
+      (state, hardwareAddress) = (.noARP, interface.hardwareAddress)
+    } else if address.isMulticast {
+      (state, hardwareAddress) = (.noARP, MACAddress(multicast: address))
+    } else if interface.stack.isBroadcast(address) {
+      (state, hardwareAddress) = (.noARP, interface.hardwareBroadcast)
     }
     timer = LoopTimer(on: cache.loop) { [unowned self] in timerFired() }
   }

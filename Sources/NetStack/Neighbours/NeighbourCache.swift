@@ -71,7 +71,9 @@ public final class NeighbourCache {
   /// - Throws: ``NetworkError/noBuffers`` if the table is full; ``NetworkError/invalidArgument`` if nobody knows the
   ///   hardware address.
   public func set(_ address: IPv4Address, _ hardware: MACAddress?, isPermanent: Bool) throws(NetworkError) {
-    guard let entry = entry(for: interface.isLoopback ? .any : address) else { throw .noBuffers }
+    guard !isPermanent || permanentCount < Self.permanentLimit, let entry = entry(for: address) else {
+      throw .noBuffers
+    }
     guard entry.set(hardware, isPermanent: isPermanent) else { throw .invalidArgument }
   }
 
@@ -105,6 +107,8 @@ public final class NeighbourCache {
 
   /// The entry for `address`, made if there is none; nil if the table is full of entries in use.
   func entry(for address: IPv4Address) -> Neighbour? {
+    // On `lo` everybody is one neighbour.
+    let address = interface.isLoopback ? .any : address
     if let entry = table[address] { return entry }
     guard makeRoom() else {
       counts.tableFull &+= 1
@@ -120,18 +124,22 @@ public final class NeighbourCache {
     if table.count < configuration.softLimit { return true }
     let now = loop.now
     var oldest: Neighbour?
-    for entry in Array(table.values) where entry.state == .stale || entry.state == .failed {
+    for entry in Array(table.values) where [.stale, .failed, .noARP].contains(entry.state) {
       if entry.used + configuration.staleTime <= now {
         evict(entry)
       } else if oldest.map({ ($0.used, $0.address.rawValue) > (entry.used, entry.address.rawValue) }) ?? true {
         oldest = entry
       }
     }
-    if table.count < configuration.hardLimit { return true }
+    if table.count - permanentCount < configuration.hardLimit { return true }
     guard let oldest else { return false }
     evict(oldest)
     return true
   }
+
+  /// Entries that were set by hand, which do not count against the others' limit.
+  private var permanentCount: Int { table.values.count { $0.state == .permanent } }
+  private static let permanentLimit = 4096
 
   private func evict(_ entry: Neighbour) {
     table[entry.address] = nil

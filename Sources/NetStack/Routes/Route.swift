@@ -5,6 +5,8 @@ public struct Route {
   public let prefix: IPv4Subnet
   /// The router; nil: the network is on the link.
   public let gateway: IPv4Address?
+  /// Who gets the frames; nil: the destination itself. A gateway that was this host itself leads nowhere else.
+  let nextHop: IPv4Address?
   public let interface: NetworkInterface
   /// Among equal prefixes the lowest metric wins.
   public let metric: Int
@@ -36,6 +38,7 @@ public struct Route {
   ) {
     self.prefix = IPv4Subnet(prefix.network, prefixLength: Int(prefix.prefixLength)) ?? prefix
     self.gateway = gateway
+    nextHop = gateway.flatMap { interface.isHome(of: $0) ? nil : $0 }
     self.interface = interface
     self.metric = metric
     self.preferredSource = preferredSource
@@ -44,8 +47,8 @@ public struct Route {
     self.limits = limits
   }
 
-  /// Who gets the frames; nil: the destination itself. A gateway that is this host leads nowhere else.
-  var nextHop: IPv4Address? { gateway.flatMap { interface.isHome(of: $0) ? nil : $0 } }
+  /// True if the network is on the link.
+  public var isOnLink: Bool { nextHop == nil && !isUnreachable }
 
   /// True if both say the same of the same network.
   func isSame(as other: Route) -> Bool {

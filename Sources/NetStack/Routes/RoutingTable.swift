@@ -29,8 +29,15 @@ public final class RoutingTable {
   }
 
   /// Adds a route behind those that are as good.
-  func append(_ route: Route) throws(NetworkError) {
+  private func append(_ route: Route) throws(NetworkError) {
     try insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
+  }
+
+  /// Adds the route of an address behind those that are as good, even to a table that is full: addresses have a limit of
+  /// their own.
+  func append(connected route: Route) {
+    entries.insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
+    invalidate()
   }
 
   /// Adds a route in front of those that are as good, as route(8) does.
@@ -76,12 +83,13 @@ public final class RoutingTable {
     return before - entries.count
   }
 
-  /// The best route to `destination` over an interface that is up, or one that says that there is no way (over `interface` only, if one is given; without a
-  /// router with `onLinkOnly`).
+  /// The best route to `destination` over an interface that is up, or the one that says that there is no way. Over
+  /// `interface` only, if one is given: no way is no route then; without a router with `onLinkOnly`.
   public func lookUp(
     _ destination: IPv4Address, via interface: NetworkInterface? = nil, onLinkOnly: Bool = false
   ) -> Route? {
     for route in entries where route.prefix.contains(destination) && (route.interface.isUp || route.isUnreachable) {
+      if route.isUnreachable { return interface == nil ? route : nil }
       if onLinkOnly, route.nextHop != nil { continue }
       if let interface, route.interface !== interface { continue }
       return route

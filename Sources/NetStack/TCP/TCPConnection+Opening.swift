@@ -8,7 +8,7 @@ extension TCPConnection {
     announcedSegment = max(48, min(path.mtu - 40, chosen.maximumSegment ?? .max, 65_495))
     if path.limits.segment > 0 { announcedSegment = min(announcedSegment, max(48, Int(path.limits.segment))) }
     if layer.configuration.usesWindowScaling {
-      let largest = chosen.receiveBuffer ?? chosen.maximumReceiveBuffer
+      let largest = min(chosen.receiveBuffer ?? chosen.maximumReceiveBuffer, chosen.windowClamp ?? .max)
       while receiveScale < 14, largest >> receiveScale > 65_535 { receiveScale += 1 }
     }
     peerSegment = min(536, announcedSegment)
@@ -19,8 +19,9 @@ extension TCPConnection {
   func open(at now: Instant) {
     prepareOpening(at: now)
     // As long as the peer has not said what it takes (Linux `tcp_connect_init`).
-    let most = max(48, min(chosen.maximumSegment ?? 536, path.mtu - 40 - path.optionLength))
-    segmentPayload = most - (layer.configuration.usesTimestamps ? 12 : 0) - optionLength
+    let room = path.mtu - 40 - path.optionLength
+    let most = max(min(48, room), min(chosen.maximumSegment ?? 536, room))
+    segmentPayload = max(8, most - (layer.configuration.usesTimestamps ? 12 : 0) - optionLength)
     move(to: .synSent)
     sendFirstSyn(at: now)
   }

@@ -233,11 +233,13 @@ extension TCPConnection {
   /// acknowledged (Linux `tcp_sync_mss`, `tcp_bound_to_half_wnd`).
   func adoptSegmentSize() {
     let room = path.mtu - 40 - path.optionLength
-    let largest = max(48, min(sendMaximumSegment, room, chosen.maximumSegment ?? room))
+    // Linux goes no lower than 48, and cuts datagrams that are too long for the link into fragments.
+    let least = min(48, room)
+    let largest = max(least, min(sendMaximumSegment, room, chosen.maximumSegment ?? room))
     // Of a window of a few hundred bytes even halves would be too small.
     let half = largestSendWindow > 536 ? largestSendWindow / 2 : largestSendWindow
     let timestamps = usesTimestamps ? 12 : 0
-    let bound = half == 0 ? .max : max(half, 48 - timestamps)
+    let bound = half == 0 ? .max : max(half, least - timestamps)
     isBoundByWindow = bound < largest - timestamps
     segmentPayload = max(8, min(largest - timestamps, bound) - (optionLength - timestamps))
     congestion.segmentSize = segmentPayload

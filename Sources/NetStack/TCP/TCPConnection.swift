@@ -228,7 +228,9 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
-    if chosen.windowClamp == nil, path.limits.window > 0 { chosen.windowClamp = Int(path.limits.window) }
+    if chosen.windowClamp == nil, path.limits.window > 0 {
+      chosen.windowClamp = min(Int(path.limits.window), 65_535 << 14)
+    }
     isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence

@@ -108,6 +108,57 @@ struct InterfaceControlTests {
       await k.address(s, Request.SIOCSIFNETMASK, "tap0:1", "255.255.255.0")
       await k.list(s)
     },
+    Scenario("twins: the one that is named goes", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      for (label, address) in [("tap0:3", "10.9.0.3"), ("tap0:2", "10.9.0.1")] {
+        await k.address(s, Request.SIOCSIFADDR, label, address)
+      }
+      await k.address(s, Request.SIOCSIFNETMASK, "tap0:3", "255.255.255.0")
+      await k.flags(s, "tap0:2", 0)
+      await k.list(s)
+      let u = await k.udp()
+      await k.connect(u, 9, [10, 9, 0, 77])
+      await k.port(u)
+    },
+    Scenario("networks of lo", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      func ask(line: Int = #line) async {
+        for address: [UInt8] in [
+          [127, 0, 0, 1], [127, 5, 5, 5], [8, 8, 8, 8], [11, 1, 1, 1], [11, 2, 2, 2], [11, 255, 255, 255],
+        ] {
+          let u = await k.udp(line: line)
+          await k.bind(u, 0, address, line: line)
+          await k.close(u, line: line)
+          let v = await k.udp(line: line)
+          await k.connect(v, 9, address, line: line)
+          await k.close(v, line: line)
+        }
+      }
+      await k.address(s, Request.SIOCSIFNETMASK, "lo", "0.0.0.0")
+      await ask()
+      await k.flags(s, "lo", 0)
+      await k.address(s, Request.SIOCSIFADDR, "lo", "11.1.1.1")
+      await ask()
+      await k.flags(s, "lo", 1)
+      await ask()
+      await k.flags(s, "lo", 0)
+      await ask()
+    },
+    Scenario("addresses by scope, and which one speaks", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      for (label, address) in [
+        ("tap0:1", "127.9.0.1"), ("tap0:2", "172.20.0.1"), ("lo:1", "172.30.0.1"), ("tap0:4", "127.9.0.2"),
+      ] {
+        await k.address(s, Request.SIOCSIFADDR, label, address)
+        await k.list(s)
+      }
+      await k.route(s, Request.SIOCADDRT, "33.0.0.0", mask: "255.0.0.0", device: "tap0")
+      let u = await k.udp()
+      for address: [UInt8] in [[33, 1, 1, 1], [172, 20, 0, 9], [10, 9, 0, 9]] {
+        await k.connect(u, 9, address)
+        await k.port(u)
+      }
+    },
     Scenario("names", needsRoot: true, isIsolated: true) { k in
       let s = await k.setUpInterfaces()
       await k.address(s, Request.SIOCSIFADDR, "tap0:old", "172.20.0.1")
@@ -125,7 +176,13 @@ struct InterfaceControlTests {
         await k.interface(s, Request.SIOCGIFINDEX, name)
         await k.list(s)
       }
-      await k.interface(s, Request.SIOCSIFNAME, "lo", Array("loop".utf8))
+      // Names are octets.
+      for name: [UInt8] in [[0x61, 0xA0, 0x62], [0xC3, 0xA0], [0x61, 0x85], [0xFF, 0xFE]] {
+        await k.interface(s, Request.SIOCSIFNAME, "lo", name)
+        await k.number(s, Request.SIOCGIFNAME, "", 1)
+      }
+      await k.interface(s, Request.SIOCGIFINDEX, "\u{FFFD}\u{FFFD}")
+      await k.list(s)
       await k.list(s)
       await k.interface(s, Request.SIOCSIFNAME, "none", Array("x".utf8))
       await k.number(s, Request.SIOCGIFNAME, "", 0)

@@ -111,6 +111,47 @@ struct RouteControlTests {
       await k.route(s, remove, mask: "0.0.0.0", flags: up | reject)
       await ask(k)
     },
+    Scenario("gateways where there is no way", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.route(s, add, "2.0.0.0", via: "10.9.0.1", mask: "255.0.0.0", flags: up | gateway)
+      await k.route(s, add, "3.0.0.0", via: "2.0.0.5", mask: "255.0.0.0", flags: up | gateway)
+      await ask(k)
+      await k.route(s, add, mask: "0.0.0.0", flags: up | reject)
+      for router in ["9.9.9.9", "10.9.0.2", "10.9.0.255", "224.0.0.1", "0.1.1.1", "255.255.255.255", "10.9.0.1"] {
+        for flags in [up, up | gateway] {
+          await k.route(s, add, "4.0.0.0", via: router, mask: "255.0.0.0", flags: flags)
+        }
+      }
+      await k.flags(s, "lo", 0)
+      await k.route(s, add, "5.0.0.0", via: "9.9.9.9", mask: "255.0.0.0", flags: up | gateway)
+      await k.flags(s, "lo", 1)
+      for group: [UInt8] in [[224, 0, 0, 9], [239, 1, 1, 1], [255, 255, 255, 255], [8, 8, 8, 8]] {
+        for isBound in [false, true] {
+          let u = await k.udp()
+          await k.set(u, 1, OptionName.SO_BROADCAST, 1)
+          if isBound { await k.bind(u, 0, [10, 9, 0, 1]) }
+          await k.connect(u, 9, group)
+          await k.close(u)
+        }
+        let u = await k.udp()
+        await k.set(u, 1, OptionName.SO_BROADCAST, 1)
+        await k.set(u, 1, OptionName.SO_BINDTODEVICE, bytes: Array("tap0".utf8) + [0])
+        await k.connect(u, 9, group)
+        await k.port(u)
+      }
+    },
+    Scenario("a route by lo", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      await k.route(s, add, "33.0.0.0", mask: "255.0.0.0", device: "lo")
+      let u = await k.udp()
+      await k.connect(u, 9, [33, 1, 1, 1])
+      await k.send(u, "data")
+      await k.settle()
+      await k.error(u)
+      await k.neighbour(s, Request.SIOCGARP, "0.0.0.0", flags: 0, device: "lo")
+      await k.neighbour(s, Request.SIOCSARP, "33.1.1.1", flags: 0, device: "lo", hardwareFamily: 772)
+      await k.neighbour(s, Request.SIOCGARP, "0.0.0.0", flags: 0, device: "lo")
+    },
     Scenario("routes of an interface that goes down", needsRoot: true, isIsolated: true) { k in
       let s = await k.setUpInterfaces()
       await k.route(s, add, via: "10.9.0.2", flags: up | gateway)
@@ -189,6 +230,33 @@ struct RouteControlTests {
       await k.neighbour(s, set, "10.9.0.60", device: "tap0")
       for request in [set, get, delete] {
         for address in [0, 8] { await k.call(.ioctl, s, Int(request), address) }
+      }
+    },
+    Scenario("groups, everybody, and addresses that come and go", needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      for address in ["224.0.0.2", "10.9.0.255"] {
+        await k.neighbour(s, Request.SIOCSARP, address, flags: 0, device: "tap0")
+        await k.neighbour(s, Request.SIOCGARP, address, device: "tap0")
+        await k.neighbour(s, Request.SIOCDARP, address, device: "tap0")
+      }
+      func ask(line: Int = #line, _ change: () async -> Void) async {
+        await k.neighbour(s, Request.SIOCSARP, "10.9.0.5", flags: 6, device: "tap0", line: line)
+        await change()
+        await k.neighbour(s, Request.SIOCGARP, "10.9.0.5", device: "tap0", line: line)
+        await k.neighbour(s, Request.SIOCDARP, "10.9.0.5", device: "tap0", line: line)
+      }
+      await ask { await k.interface(s, Request.SIOCSIFHWADDR, "tap0", [1, 0, 2, 0, 0, 0, 0, 0x98]) }
+      await ask { await k.interface(s, Request.SIOCSIFHWADDR, "tap0", [1, 0, 2, 0, 0, 0, 0, 0x98]) }
+      await ask { await k.address(s, Request.SIOCSIFBRDADDR, "tap0", "10.9.0.254") }
+      await ask { await k.address(s, Request.SIOCSIFADDR, "tap0:1", "172.20.0.1") }
+      await ask { await k.address(s, Request.SIOCSIFBRDADDR, "tap0", "10.9.0.253") }
+      await k.flags(s, "tap0:1", 0)
+      await ask { await k.address(s, Request.SIOCSIFADDR, "tap0", "0.0.0.0") }
+      await k.number(s, Request.SIOCSIFMTU, "lo", 60)
+      for request in [Request.SIOCSARP, Request.SIOCDARP] {
+        await k.neighbour(s, request, "1.2.3.4", flags: 0x28, device: "lo", hardwareFamily: 772)
+        await k.neighbour(s, request, "1.2.3.4", flags: 8, device: "lo", hardwareFamily: 772)
+        await k.neighbour(s, request, "1.2.3.4", device: "lo", hardwareFamily: 772)
       }
     },
     Scenario("neighbours without ARP", needsRoot: true, isIsolated: true) { k in

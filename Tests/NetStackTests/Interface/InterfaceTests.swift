@@ -157,6 +157,62 @@ struct InterfaceTests {
     #expect(!network.recording.contains { $0.sender === host.device })
   }
 
+  @Test("those who need no ARP make room for others, and those set by hand leave it")
+  func neighbourRoom() throws {
+    for number in 0..<3000 as Range<UInt32> {
+      let address = IPv4Address(rawValue: 0x0A00_1000 + number)
+      try interface.neighbours.setPermanent(address, MACAddress("02:00:00:00:00:09")!)
+    }
+    #expect(try reaches(host, other, at: other.address))
+    interface.setFlags([.up, .noARP])
+    host.stack.loopback.setEnabled(true)
+    try interface.insert(InterfaceAddress(IPv4Subnet("10.0.0.1/8")!, label: "eth0:wide"))
+    let client = host.stack.udp.open()
+    network.isRecording = true
+    for number in 0..<3000 as Range<UInt32> {
+      try client.send("x", to: Endpoint(IPv4Address(rawValue: 0x0A00_1000 + number), 7))
+      network.advance(.milliseconds(1))
+    }
+    #expect(network.recording.count == 3000)
+    #expect(host.device.buffersInUse == 0)
+  }
+
+  @Test("a route's small window is no window of zero")
+  func smallWindow() throws {
+    var limits = Route.Limits()
+    limits.window = 100
+    try host.stack.routes.prepend(
+      Route(prefix: IPv4Subnet("10.0.0.2/32")!, interface: interface, limits: limits))
+    let server = try other.stack.tcp.listen(on: Endpoint(IPv4Address.any, 80))
+    let connection = try host.stack.tcp.connect(to: Endpoint(other.address, 80))
+    network.advance(.seconds(1))
+    let accepted = try #require(server.accept())
+    let data = [UInt8](repeating: 7, count: 1000)
+    var sent = 0
+    var got = 0
+    for _ in 0..<200 {
+      sent += accepted.send(data.span.bytes.extracting(sent..<data.count))
+      network.advance(.milliseconds(100))
+      got += connection.receiveAll().count
+    }
+    #expect(sent == 1000 && got == 1000)
+  }
+
+  @Test("with the least MTU TCP's segments still fit the link")
+  func leastMTU() throws {
+    try interface.changeMTU(to: 68)
+    let server = try other.stack.tcp.listen(on: Endpoint(IPv4Address.any, 80))
+    let connection = try host.stack.tcp.connect(to: Endpoint(other.address, 80))
+    network.advance(.seconds(1))
+    let accepted = try #require(server.accept())
+    network.isRecording = true
+    let data = [UInt8](repeating: 7, count: 500)
+    #expect(connection.send(data.span.bytes) == 500)
+    network.advance(.seconds(10))
+    #expect(accepted.receiveAll() == data)
+    #expect(network.recording.allSatisfy { $0.sender !== host.device || $0.bytes.count <= 14 + 68 })
+  }
+
   @Test("a name belongs to one interface, and its addresses are called after it")
   func names() throws {
     try interface.insert(InterfaceAddress(IPv4Subnet("172.16.0.1/16")!, label: "eth0:web"))

@@ -63,7 +63,8 @@ public final class IPv4Router {
         guard accepts(header, interface) else { return true }
         counts.noRoute &+= 1
         ip.count { $0.outNoRoutes &+= 1 }
-        refuse(header, .networkUnreachable)
+        refuse(
+          header, stack.routes.lookUp(destination)?.isUnreachable == true ? .hostUnreachable : .networkUnreachable)
         return true
       }
       path = found
