@@ -79,9 +79,12 @@ public final class NetworkStack {
     for interface in interfaces { interface.acceptedSource = 0 }
   }
 
-  /// True if `address` is one of this host's, 127.0.0.0/8 included.
+  /// The broadcast address of 127.0.0.0/8.
+  private static let loopbackBroadcast = IPv4Address(127, 255, 255, 255)
+
+  /// True if `address` is one of this host's, 127.0.0.0/8 included but for its broadcast address.
   public func isLocal(_ address: IPv4Address) -> Bool {
-    address.isLoopback || ownAddresses.contains(address.rawValue)
+    address.isLoopback && address != Self.loopbackBroadcast || ownAddresses.contains(address.rawValue)
   }
 
   /// What `bind` demands of an address, before it looks at anything else.
@@ -102,6 +105,9 @@ public final class NetworkStack {
         interface.addresses.contains { $0.hasBroadcast && $0.broadcast == address }
       }
   }
+
+  /// True for multicast and broadcast addresses.
+  func isGroup(_ address: IPAddress) -> Bool { address.v4.map { $0.isMulticast || isBroadcast($0) } ?? false }
 
   func transmitReady(_ interface: NetworkInterface) {
     tcp.transmitReady(interface)
@@ -140,7 +146,7 @@ public final class NetworkStack {
     }
     // Linux takes the unspecified destination for this host.
     if target == .any { target = wanted ?? .loopback }
-    if isLocal(target), interface.map({ $0.isHome(of: target) }) ?? true {
+    if isLocal(target) || target == Self.loopbackBroadcast, interface.map({ $0.isHome(of: target) }) ?? true {
       return localPath(to: target, from: wanted, headerOptions, headerOptions?.firstHop == nil ? target : final)
     }
     if target == .broadcast || target.isMulticast {
@@ -161,15 +167,19 @@ public final class NetworkStack {
 
   /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
   private static func onLink(_ interface: NetworkInterface) -> Route? {
-    interface.isUp && !interface.isLoopback ? Route(prefix: .any, interface: interface) : nil
+    // Nobody speaks from 127.0.0.0/8 to another host.
+    interface.isUp
+      ? Route(prefix: .any, interface: interface, preferredSource: interface.isLoopback ? .any : nil) : nil
   }
 
   private func localPath(
     to target: IPv4Address, from wanted: IPv4Address?, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) -> Path {
+    // The route to 127.0.0.0/8 prefers the interface's address, that to any other address the address itself.
     Path(
-      stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target, station: .zero,
-      mtu: loopback.mtu, isBroadcast: false, headerOptions: headerOptions, final: final)
+      stack: self, interface: loopback, source: wanted ?? (target.isLoopback ? .loopback : target), destination: target,
+      nextHop: target, station: .zero, mtu: loopback.mtu, isBroadcast: target == Self.loopbackBroadcast,
+      headerOptions: headerOptions, final: final)
   }
 
   private func groupPath(
@@ -179,7 +189,7 @@ public final class NetworkStack {
     guard
       let interface = bound ?? routes.lookUp(target, onLinkOnly: staysOnLink)?.interface
         ?? interfaces.first(where: { candidate in
-          wanted.map { address in candidate.addresses.contains { $0.address == address } } ?? false
+          wanted.map { candidate.isHome(of: $0) } ?? false
         }), interface.isUp
     else { throw .noRoute }
     let from = wanted ?? interface.addresses.first?.address ?? .any
