@@ -44,6 +44,7 @@ public enum MessageFlags {
   public static let MSG_MORE: Int32 = 0x8000
   public static let MSG_ZEROCOPY: Int32 = 0x400_0000
   public static let MSG_FASTOPEN: Int32 = 0x2000_0000
+  public static let MSG_CMSG_CLOEXEC: Int32 = 0x4000_0000
   /// The caller is a 32-bit program, which only the kernel itself may say.
   public static let MSG_CMSG_COMPAT = Int32(bitPattern: 0x8000_0000)
 }

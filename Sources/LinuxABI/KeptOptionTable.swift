@@ -76,8 +76,9 @@ extension KeptOption {
   private static let streamLevel: [Entry] = [
     ([OptionName.TCP_SAVE_SYN], KeptOption(rule: .range(0...2), field: \SocketOptions.savesSyn)),
     // Without cookies of earlier connections every connection opens the ordinary way (RFC 7413 4.1).
-    ([OptionName.TCP_FASTOPEN], KeptOption(rule: .limited(0...Int32.max, most: 4096))),
-    ([OptionName.TCP_FASTOPEN_CONNECT, OptionName.TCP_FASTOPEN_NO_COOKIE], KeptOption(rule: .range(0...1))),
+    ([OptionName.TCP_FASTOPEN], KeptOption(rule: .limited(0...Int32.max, most: 4096), stage: .unconnected)),
+    ([OptionName.TCP_FASTOPEN_CONNECT], KeptOption(rule: .range(0...1), stage: .idle)),
+    ([OptionName.TCP_FASTOPEN_NO_COOKIE], KeptOption(rule: .range(0...1), stage: .unconnected)),
     ([OptionName.TCP_INQ], KeptOption(rule: .range(0...1))),
     // Departure times count for a queueing discipline only.
     ([OptionName.TCP_TX_DELAY], KeptOption(rule: .range(0...(1 << 28 - 1)))),

@@ -43,6 +43,21 @@ struct KeptOption {
   /// Bytes that the IP level wants at least, or exactly.
   var length: ClosedRange<Int> = 0...Int.max
   var isWriteOnly = false
+  /// What a stream must not have begun when it is set (EINVAL).
+  var stage = Stage.any
+
+  enum Stage {
+    case any
+    /// No connection, and no attempt at one.
+    case unconnected
+    /// No backlog either.
+    case idle
+
+    func includes(_ socket: any Socket) -> Bool {
+      guard self != .any, let stream = socket as? TCPSocket else { return true }
+      return stream.isIdle || self == .unconnected && stream.isListening
+    }
+  }
 
   /// The value to keep.
   func accept(_ value: Int32, before: Int32) throws(Errno) -> Int32 {
@@ -95,6 +110,7 @@ extension SystemCalls {
     _ option: KeptOption, _ socket: any Socket, _ level: Int32, _ name: Int32, _ number: Int
   ) throws(Errno) {
     if let unknown = option.unknown, unknown.transports.contains(socket.kind.transport) { throw unknown.errno }
+    guard option.stage.includes(socket) else { throw .EINVAL }
     let before = KeptOption.value(level, name, of: socket)
     let value = try option.accept(Int32(truncatingIfNeeded: number), before: before)
     if let field = option.field {

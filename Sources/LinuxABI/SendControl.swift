@@ -65,7 +65,7 @@ struct SendControl {
       let index = Int(data.loadUnaligned(as: Int32.self))
       if index != 0 { datagram.interfaceIndex = index }
       let address = UInt32(bigEndian: data.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-      datagram.source = address == 0 ? nil : IPv4Address(rawValue: address)
+      datagram.source = IPv4Address(rawValue: address)
     case OptionName.IP_TTL:
       let ttl = try Self.word(data)
       guard (1...255).contains(ttl) else { throw .EINVAL }

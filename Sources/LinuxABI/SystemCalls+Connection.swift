@@ -70,6 +70,12 @@ extension SystemCalls {
   public func connect(_ descriptor: Int32, _ address: UnsafeRawBufferPointer) async throws(Errno) {
     try await holding(.connect, descriptor, "\(descriptor), \(Self.describe(address))", { 0 }) {
       (socket) async throws(Errno) in
+      if let datagram = socket as? DatagramSocket, address.count >= 2,
+        address.loadUnaligned(as: UInt16.self) != SocketDomain.AF_UNSPEC
+      {
+        // A port comes first, even if the address is none.
+        try Self.takePort(datagram)
+      }
       let decoded: SocketAddress.Decoded
       do throws(Errno) { decoded = try SocketAddress.decode(address) } catch {
         // A stream that has a connection, an attempt at one or a backlog says so first.

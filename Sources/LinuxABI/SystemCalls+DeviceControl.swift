@@ -34,7 +34,7 @@ extension SystemCalls {
     case ControlRequest.SIOCOUTQNSD:
       guard let stream = socket as? TCPSocket else { throw .ENOTTY }
       guard !stream.isListening else { throw .EINVAL }
-      return Int32(clamping: stream.connection?.unsentCount ?? 0)
+      return Int32(clamping: stream.neverSentByteCount)
     case ControlRequest.FIONREAD, ControlRequest.SIOCOUTQ:
       // Linux's echo sockets know neither.
       guard socket.kind.transport != .ping else { throw .ENOTTY }

@@ -71,8 +71,8 @@ extension SystemCalls {
       return Self.bytes(of: Int32(socket.options.receivesAllGroups ? 1 : 0))
     case (Protocol.IPPROTO_IP, OptionName.IP_PROTOCOL):
       // Linux keeps a raw socket's protocol where others have their port.
-      let isRaw = socket.kind.transport == .raw
-      return Self.bytes(of: isRaw ? Int32(socket.kind.protocolNumber) : Int32(socket.localEndpoint.port))
+      if socket.kind.transport == .raw { return Self.bytes(of: Int32(socket.kind.protocolNumber)) }
+      return Self.bytes(of: Int32((socket as? TCPSocket)?.ownPort ?? socket.localEndpoint.port))
     case (OptionName.SOL_RAW, _):
       guard let raw = socket as? RawSocket else { return nil }
       guard name == OptionName.ICMP_FILTER else { throw .ENOPROTOOPT }

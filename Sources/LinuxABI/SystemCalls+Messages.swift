@@ -37,7 +37,14 @@ extension SystemCalls {
     let bytes = UnsafeRawBufferPointer(try a.memory.bytes(address, Int(length)))
     let socket = try file(a.int(0)).socket
     // Whether there is anybody to send to is asked first.
-    if socket.kind.transport == .datagram, destination == nil, socket.remoteEndpoint == nil { return nil }
+    if destination == nil, let socket = socket as? DatagramSocket, !socket.isConnected { return nil }
+    if let socket = socket as? UDPSocket, socket.isGathering { return nil }
+    if let socket = socket as? TCPSocket {
+      let flags = a.int(2)
+      guard flags & MessageFlags.MSG_FASTOPEN == 0,
+        socket.isReadyToSend(mayWait: flags & MessageFlags.MSG_DONTWAIT == 0)
+      else { return nil }
+    }
     return try SendControl(bytes, to: socket, self).datagram
   }
 
@@ -74,7 +81,9 @@ extension SystemCalls {
     }
     try a.memory.copy(messages.bytes, to: control)
     try a.memory.store(UInt(messages.bytes.count), at: header &+ 40)
-    var flags = result.isCut ? MessageFlags.MSG_TRUNC : 0
+    // The flag comes back, though there is no descriptor to be closed on exec.
+    var flags = a.int(2) & MessageFlags.MSG_CMSG_CLOEXEC
+    if result.isCut { flags |= MessageFlags.MSG_TRUNC }
     if messages.isTruncated { flags |= MessageFlags.MSG_CTRUNC }
     if result.isOutOfBand { flags |= MessageFlags.MSG_OOB }
     if result.queuedError != nil { flags |= MessageFlags.MSG_ERRQUEUE }

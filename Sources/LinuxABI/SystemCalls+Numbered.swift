@@ -63,13 +63,14 @@ extension SystemCalls {
       }
     }
 
-    /// Stores `endpoint` at pointer `i`, cut to the length at pointer `j`, which then holds the full length.
+    /// Stores `endpoint` at pointer `i`, cut to the length at pointer `j`, which holds the full length from then on, even
+    /// if there is no memory for the address (Linux `move_addr_to_user`).
     func storeAddress(_ endpoint: Endpoint, _ i: Int, _ j: Int) throws(Errno) {
       let length = try memory.load(word(j), as: Int32.self)
       guard length >= 0 else { throw .EINVAL }
       let bytes = SocketAddress.encode(endpoint)
-      try memory.copy(bytes.prefix(Int(length)), to: word(i))
       try memory.store(Int32(bytes.count), at: word(j))
+      try memory.copy(bytes.prefix(Int(length)), to: word(i))
     }
 
     /// The `struct iovec` array at `address`, cut to what one call moves (Linux `import_iovec`).
@@ -126,8 +127,9 @@ extension SystemCalls {
     switch call {
     case .read: return try await read(call, a.int(0), try a.transfer(1, 2, isChecked: true))
     case .write: return try await write(call, a.int(0), try a.transfer(1, 2, isChecked: true))
-    case .readv: return try await read(call, a.int(0), try a.vectors(a.word(1), a.word(2)))
-    case .writev: return try await write(call, a.int(0), try a.vectors(a.word(1), a.word(2)))
+    // The count is 32 bits wide here, and not in a message.
+    case .readv: return try await read(call, a.int(0), try a.vectors(a.word(1), a.word(2) & 0xFFFF_FFFF))
+    case .writev: return try await write(call, a.int(0), try a.vectors(a.word(1), a.word(2) & 0xFFFF_FFFF))
     case .sendto:
       let memory = try a.transfer(1, 2, isChecked: false)
       let socket = try socketFor(call, a.int(0))
@@ -155,9 +157,22 @@ extension SystemCalls {
     _ address: UnsafeRawBufferPointer?, _ memory: TransferMemory, flags: Int32, of socket: any Socket
   ) throws(Errno) -> Endpoint? {
     try checkMessage(memory, flags: flags, on: socket)
-    guard let stream = socket as? TCPSocket else { return try address.map(Arguments.destination) ?? nil }
+    if let datagram = socket as? UDPSocket, datagram.isGathering { return nil }
+    guard let stream = socket as? TCPSocket else {
+      guard let address else { return nil }
+      // To raw sockets an address without length is none.
+      if socket.kind.transport == .raw, address.isEmpty { return nil }
+      // Of all, only ping sockets insist on the family.
+      if socket.kind.transport == .ping, address.count >= SocketAddress.byteCountIPv4,
+        address.loadUnaligned(as: UInt16.self) != SocketDomain.AF_INET
+      {
+        throw .EAFNOSUPPORT
+      }
+      return try Arguments.destination(address)
+    }
     guard flags & MessageFlags.MSG_FASTOPEN != 0, let address else { return nil }
-    if address.count >= 2, address.loadUnaligned(as: UInt16.self) == SocketDomain.AF_UNSPEC { throw .EOPNOTSUPP }
+    guard address.count >= 2 else { throw .EINVAL }
+    if address.loadUnaligned(as: UInt16.self) == SocketDomain.AF_UNSPEC { throw .EOPNOTSUPP }
     // A stream that has a connection, an attempt at one or a backlog says so first.
     guard stream.heedsConnectAddress else { return nil }
     return try Arguments.destination(address)
@@ -185,6 +200,7 @@ extension SystemCalls {
             try a.memory.load(address &+ i &* 8 &+ 4, as: Int16.self)))
       }
       let ready = try await poll(&entries, timeout: a.int(2))
+      try UserMemory.checkRange(address, UInt(count) * 8)
       for (i, entry) in entries.enumerated() {
         try a.memory.store(entry.returned, at: address &+ UInt(i) &* 8 &+ 6)
       }

@@ -9,7 +9,14 @@ extension SystemCalls {
     guard length >= 0 else { throw .EINVAL }
     let value: UnsafeMutableRawBufferPointer
     do throws(Errno) { value = try a.memory.bytes(a.word(3), length) } catch {
-      throw Self.refusal(socket, a.int(1), a.int(2), length) ?? error
+      if let refusal = Self.refusal(socket, a.int(1), a.int(2), length) { throw refusal }
+      // No more is read than counts: of a name up to its end.
+      let present = a.memory.stretch(a.word(3), length)
+      let isName = a.int(1) == Protocol.IPPROTO_TCP && Self.streamNames.contains(a.int(2))
+      guard isName ? present.contains(0) : present.count >= Self.size(of: a.int(1), a.int(2), socket) else {
+        throw error
+      }
+      value = present
     }
     if a.int(1) == OptionName.SOL_SOCKET,
       [OptionName.SO_ATTACH_FILTER, OptionName.SO_ATTACH_REUSEPORT_CBPF].contains(a.int(2))
@@ -55,8 +62,10 @@ extension SystemCalls {
       level == Protocol.IPPROTO_IP && name != OptionName.IP_MULTICAST_IF && name != OptionName.IP_OPTIONS
       && (1..<4).contains(room) && bytes.dropFirst().allSatisfy { $0 == 0 } && !bytes.isEmpty
     let part = bytes.prefix(isByte ? 1 : Int(room))
+    // The protocols store the length first, which is seen where there is no memory for the value.
+    if level != OptionName.SOL_SOCKET { try a.memory.store(Int32(part.count), at: a.word(4)) }
     try a.memory.copy(part, to: a.word(3))
-    try a.memory.store(Int32(part.count), at: a.word(4))
+    if level == OptionName.SOL_SOCKET { try a.memory.store(Int32(part.count), at: a.word(4)) }
   }
 
   /// IP_MSFILTER and MCAST_MSFILTER, whose value says what is asked for; nil for other options.

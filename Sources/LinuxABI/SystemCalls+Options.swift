@@ -129,14 +129,36 @@ extension SystemCalls {
     }
   }
 
+  /// Bytes that setsockopt(2) reads of a value however long it is said to be; `Int.max`: all.
+  static func size(of level: Int32, _ name: Int32, _ socket: any Socket) -> Int {
+    if level == OptionName.SOL_SOCKET {
+      return name == OptionName.SO_LINGER ? 8 : structures.contains(name) ? Int.max : 4
+    }
+    guard hasLevel(socket, level) else { return Int.max }
+    if let kept = KeptOption.find(level, name) { return kept.length.upperBound == Int.max ? 4 : Int.max }
+    let number = option(level, name, of: socket)
+    return number == nil || number == .congestionControl ? Int.max : 4
+  }
+
+  /// Options of the socket level whose values are no numbers.
+  private static let structures = [
+    OptionName.SO_RCVTIMEO, OptionName.SO_SNDTIMEO, OptionName.SO_RCVTIMEO_NEW,
+    OptionName.SO_SNDTIMEO_NEW, OptionName.SO_BINDTODEVICE, OptionName.SO_ATTACH_FILTER,
+    OptionName.SO_ATTACH_REUSEPORT_CBPF, OptionName.SO_TXTIME, OptionName.SO_TIMESTAMPING,
+    OptionName.SO_TIMESTAMPING_NEW, OptionName.SO_MAX_PACING_RATE,
+  ]
+
+  /// Options of TCP whose values are names.
+  static let streamNames = [OptionName.TCP_CONGESTION, OptionName.TCP_ULP]
   /// Options of TCP whose values are no numbers.
-  private static let streamTexts = [OptionName.TCP_CONGESTION, OptionName.TCP_ULP, OptionName.TCP_FASTOPEN_KEY]
+  private static let streamTexts = streamNames + [OptionName.TCP_FASTOPEN_KEY]
 
   /// What getsockopt(2) says of a level before it looks at any pointer.
   static func levelRefusal(_ socket: any Socket, _ level: Int32, _ name: Int32) -> Errno? {
     if level == OptionName.SOL_SOCKET || hasLevel(socket, level) { return nil }
     guard level == OptionName.SOL_RAW, socket.kind.transport == .raw else { return .EOPNOTSUPP }
-    return name == OptionName.ICMP_FILTER ? nil : .ENOPROTOOPT
+    guard name == OptionName.ICMP_FILTER else { return .ENOPROTOOPT }
+    return socket.kind.protocolNumber == Int(Protocol.IPPROTO_ICMP) ? nil : .EOPNOTSUPP
   }
 
   /// Levels whose options a socket can be asked for.

@@ -60,15 +60,24 @@ extension SystemCalls {
     }
   }
 
-  /// What Linux asks about a message before it looks at the address: EMSGSIZE for one that no datagram can hold, EINVAL
+  /// What Linux does about a message before it looks at the address: it takes a port if there is none, and then asks: EMSGSIZE for one that no datagram can hold, EINVAL
   /// for one that is too short for an ICMP header, EOPNOTSUPP for MSG_OOB, EFAULT without that header.
   static func checkMessage(_ memory: TransferMemory, flags: Int32, on socket: any Socket) throws(Errno) {
     let transport = socket.kind.transport
-    guard transport != .stream else { return }
+    guard let socket = socket as? DatagramSocket else { return }
+    try takePort(socket)
     guard memory.count <= 65_535 else { throw .EMSGSIZE }
     if transport == .ping, memory.count < 8 { throw .EINVAL }
     guard flags & MessageFlags.MSG_OOB == 0 else { throw .EOPNOTSUPP }
-    if transport == .ping, memory.presentCount < 8 { throw .EFAULT }
+    if transport == .ping {
+      guard memory.presentCount >= 8 else { throw .EFAULT }
+      guard memory.withBytes(2, { $0[1] == 0 && ICMPSocket.types.contains($0[0]) }) else { throw .EINVAL }
+    }
+  }
+
+  /// Takes an ephemeral port if there is none: EAGAIN if there is none left (Linux `inet_autobind`).
+  static func takePort(_ socket: DatagramSocket) throws(Errno) {
+    do throws(NetworkError) { try socket.bindIfNeeded() } catch { throw error == .addressInUse ? .EAGAIN : error.errno }
   }
 
   /// sendto(2); nil sends to the connected peer.
@@ -146,12 +155,15 @@ extension SystemCalls {
       if flags & MessageFlags.MSG_DONTWAIT != 0 { transfer.insert(.nonBlocking) }
       if flags & MessageFlags.MSG_PEEK != 0 { transfer.insert(.peek) }
       if flags & MessageFlags.MSG_WAITALL != 0 { transfer.insert(.waitAll) }
-      if flags & MessageFlags.MSG_TRUNC != 0 { transfer.insert(isStream ? .discard : .wholeLength) }
+      if flags & MessageFlags.MSG_TRUNC != 0, socket.kind.transport != .ping {
+        transfer.insert(isStream ? .discard : .wholeLength)
+      }
       if isStream && flags & MessageFlags.MSG_OOB != 0 { transfer.insert(.outOfBand) }
       var result = try await errnoOf { () async throws(SocketError) in
         try await socket.receive(into: memory, flags: transfer)
       }
-      if flags & MessageFlags.MSG_TRUNC != 0 && !isStream { result.count = result.fullCount }
+      // A ping socket tells only that there was more (Linux `ping_recvmsg`).
+      if transfer.contains(.wholeLength) { result.count = result.fullCount }
       return result
     }
   }

@@ -131,6 +131,9 @@ public final class NetworkStack {
     return nil
   }
 
+  /// True for multicast and broadcast addresses.
+  func isGroup(_ address: IPAddress) -> Bool { address.v4.map { $0.isMulticast || isBroadcast($0) } ?? false }
+
   func transmitReady(_ interface: NetworkInterface) {
     tcp.transmitReady(interface)
     udp.transmitReady()
@@ -193,26 +196,38 @@ public final class NetworkStack {
       final: final, limits: route.limits)
   }
 
-  /// The address to speak from on a route (Linux `inet_select_addr`): the interface's own; one that means this host alone
-  /// only if no interface has a better one.
+  /// The address to speak from on a route (Linux `inet_select_addr`): the interface's own, or another's if that means
+  /// this host alone; 0.0.0.0 if all do. Nil without any address.
   private func source(on route: Route, to target: IPv4Address) -> IPv4Address? {
     let own = route.interface.source(for: route.nextHop ?? target)
     if let own, !own.isLoopback { return own }
-    return interfaces.lazy.flatMap(\.addresses).first { !$0.isSecondary && !$0.address.isLoopback }?.address ?? own
+    let others = interfaces.lazy.flatMap(\.addresses).filter { !$0.isSecondary && !$0.address.isLoopback }
+    return others.first?.address ?? own.map { _ in .any }
   }
 
   /// Without a route over the interface that the caller insists on, everybody is taken to be on its link, as in Linux.
   private static func onLink(_ interface: NetworkInterface) -> Route? {
-    interface.isUp && !interface.isLoopback ? Route(prefix: .any, interface: interface) : nil
+    interface.isUp ? Route(prefix: .any, interface: interface) : nil
   }
 
   private func localPath(
     to target: IPv4Address, from wanted: IPv4Address?, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) -> Path {
     Path(
-      stack: self, interface: loopback, source: wanted ?? target, destination: target, nextHop: target,
-      station: loopback.hardwareAddress,
-      mtu: loopback.mtu, isBroadcast: false, headerOptions: headerOptions, final: final)
+      stack: self, interface: loopback, source: wanted ?? preferredSource(toOwn: target), destination: target,
+      nextHop: target, station: loopback.hardwareAddress, mtu: loopback.mtu, isBroadcast: false,
+      headerOptions: headerOptions, final: final)
+  }
+
+  /// Who speaks to an address of this host: the address itself, for a secondary one the primary of its network, and to
+  /// what only lies in a network of `lo` the address of that.
+  private func preferredSource(toOwn target: IPv4Address) -> IPv4Address {
+    for interface in interfaces {
+      guard let own = interface.addresses.first(where: { $0.address == target }) else { continue }
+      let primary = interface.addresses.first { !$0.isSecondary && $0.sharesNetwork(with: own) }
+      return primary?.address ?? target
+    }
+    return loopback.addresses.first { $0.ownsNetwork && $0.contains(target) }?.address ?? target
   }
 
   private func groupPath(
@@ -220,9 +235,7 @@ public final class NetworkStack {
     _ staysOnLink: Bool, _ headerOptions: IPv4HeaderOptions?, _ final: IPv4Address
   ) throws(NetworkError) -> Path {
     // The interface that the caller means, by index or by source, comes before the routes.
-    let speaker = wanted.flatMap { address in
-      interfaces.first { $0.addresses.contains { $0.address == address } }
-    }
+    let speaker = wanted.flatMap { address in interfaces.first { $0.isHome(of: address) } }
     let route = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : nil
     if route?.isUnreachable == true { throw .hostUnreachable }
     guard let interface = bound ?? speaker ?? route?.interface, interface.isUp else { throw .noRoute }

@@ -70,8 +70,11 @@ public class DatagramSocket: Socket {
     return Endpoint(remote.address, peerPort)
   }
 
-  /// Takes an ephemeral port if it has none (Linux `inet_autobind`).
-  func bindIfNeeded() throws(NetworkError) {}
+  /// Takes an ephemeral port if it has none (Linux `inet_autobind`), which every send begins with.
+  public func bindIfNeeded() throws(NetworkError) {}
+
+  /// connect(2) has chosen a peer, whatever its port.
+  public var isConnected: Bool { endpoint.remote != nil }
 
   // MARK: What the kinds do differently
 
@@ -122,13 +125,13 @@ public class DatagramSocket: Socket {
   public func send(
     _ memory: TransferMemory, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
   ) async throws(SocketError) -> Int {
+    // Even a send that fails leaves the socket with a port.
+    try networked { () throws(NetworkError) in try bindIfNeeded() }
     guard memory.count <= 65_535 else { throw .network(.messageTooLong) }
     if flags.contains(.probe) || !memory.isComplete { return try probe(memory, to: destination, flags, control) }
     let deadline = storedOptions.sendTimeout.map { stack.loop.now + $0 }
     while true {
       do throws(NetworkError) {
-        // Even a send that fails leaves the socket with a port.
-        try bindIfNeeded()
         try memory.withBytes(memory.count) { (bytes) throws(NetworkError) in
           try sendMessage(bytes.bytes, to: destination, more: flags.contains(.more), control)
         }
@@ -148,7 +151,6 @@ public class DatagramSocket: Socket {
     _ memory: TransferMemory, to destination: Endpoint?, _ flags: TransferFlags, _ control: DatagramControl?
   ) throws(SocketError) -> Int {
     try networked { () throws(NetworkError) in
-      try bindIfNeeded()
       try memory.withBytes(memory.presentCount) { (bytes) throws(NetworkError) in
         try probe(bytes.bytes, of: memory.count, to: destination, control)
       }

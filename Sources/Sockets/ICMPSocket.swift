@@ -5,6 +5,9 @@ import Packets
 public final class ICMPSocket: DatagramSocket {
   private let icmp: ICMPEndpoint
 
+  /// Types of the messages that it sends (with code 0): echo request, and extended echo request (RFC 8335).
+  public static let types: [UInt8] = [8, 42]
+
   public init(on stack: NetworkStack) {
     icmp = stack.icmp.open()
     super.init(SocketKind(transport: .ping, protocolNumber: 1), on: stack, endpoint: icmp)
@@ -12,7 +15,7 @@ public final class ICMPSocket: DatagramSocket {
 
   override func optionsChanged(_ options: SocketOptions) { icmp.reusesAddress = options.reuseAddress }
 
-  override func bindIfNeeded() throws(NetworkError) {
+  public override func bindIfNeeded() throws(NetworkError) {
     if icmp.local.port == 0 { try icmp.bind(to: Endpoint(.any, 0)) }
   }
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try icmp.bind(to: local) }

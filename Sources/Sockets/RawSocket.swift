@@ -17,6 +17,11 @@ public final class RawSocket: DatagramSocket {
     set { raw.filteredICMPTypes = newValue }
   }
 
+  /// In place of a port stands the protocol, as in Linux.
+  public override var localEndpoint: Endpoint {
+    Endpoint(raw.local.address, raw.isDeaf ? 0 : UInt16(truncatingIfNeeded: kind.protocolNumber))
+  }
+
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) { try raw.bind(to: local.address) }
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
@@ -29,8 +34,26 @@ public final class RawSocket: DatagramSocket {
   override func sendMessage(
     _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
-    try raw.send(bytes, to: destination?.address, control: control)
+    guard !raw.includesHeader, more || gathered != nil else {
+      return try raw.send(bytes, to: destination?.address, control: control)
+    }
+    // MSG_MORE: a datagram grows until a call without. Unlike in UDP that one decides where it goes (Linux
+    // `raw_sendmsg`).
+    let before = gathered ?? []
+    let whole = before + bytes.withUnsafeBytes { Array($0) }
+    do {
+      try raw.prepare(bytes, of: whole.count, to: destination?.address, control: control)
+      gathered = more ? whole : nil
+      if !more { try raw.send(whole.span.bytes, to: destination?.address, control: control) }
+    } catch {
+      // Whoever waits for room tries again with the last part.
+      gathered = error == .wouldBlock ? before : nil
+      throw error
+    }
   }
+
+  /// What MSG_MORE has gathered for one datagram.
+  private var gathered: [UInt8]?
 
   public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {
     option == .headerIncluded ? .integer(raw.includesHeader ? 1 : 0) : try super.get(option)

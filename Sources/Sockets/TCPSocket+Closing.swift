@@ -14,6 +14,8 @@ extension TCPSocket {
       waiters.wake(.hangUp)
     case .connection(let connection):
       guard !Self.isOver(connection) else {
+        isDisconnecting = isDisconnecting || isConnectPending
+        isConnectPending = false
         noteShut(directions)
         throw .notConnected
       }
@@ -25,6 +27,8 @@ extension TCPSocket {
         waiters.wake(.hangUp)
         return
       }
+      // It stands, as one will be told who asks again.
+      isConnectPending = false
       if directions.contains(.receive) {
         isReceiveShut = true
         connection.refusesData = true

@@ -13,13 +13,18 @@ extension TCPSocket {
     case .unconnected: break
     // The port of a connection that is over is free again, unless bind(2) had asked for it.
     case .connection(let connection):
-      guard connection.state == .closed, handedOver?.isKept != true else { throw .invalidArgument }
+      guard Self.isOver(connection), handedOver?.isKept != true else { throw .invalidArgument }
     case .listener: throw .invalidArgument
     }
     if local.port == 0, storedOptions.bindsAddressOnly != 0, case .unconnected = role {
       staleLocal = local
     } else {
-      try takePort(local)
+      do throws(SocketError) { try takePort(local) } catch {
+        // The address is lost, the port still shown (Linux `__inet_bind`).
+        staleLocal = Endpoint(.any, localEndpoint.port)
+        wantedAddress = IPAddress(.any)
+        throw error
+      }
     }
     wantedAddress = local.address
   }
@@ -52,6 +57,7 @@ extension TCPSocket {
   }
 
   private func connect(to remote: Endpoint, isNonBlocking: Bool) async throws(SocketError) {
+    guard !isDisconnecting else { throw .invalidArgument }
     switch role {
     case .listener: throw .network(.alreadyConnected)
     case .unconnected:
@@ -64,6 +70,8 @@ extension TCPSocket {
       handedOver = binding
       binding = nil
       leftError = nil
+      staleLocal = nil
+      connection.closesIfSimultaneous = isSendShut
       role = .connection(connection)
       observe(connection)
       holdSending()
@@ -90,7 +98,7 @@ extension TCPSocket {
       return
     }
     isConnectPending = false
-    if connection.state == .closed {
+    if Self.isOver(connection) {
       let error = connection.takeError() ?? .connectionAborted
       // As in Linux the socket may be used for another attempt.
       leave(connection)
@@ -108,10 +116,18 @@ extension TCPSocket {
     parameters.maximumSegment = nil
     role = .unconnected
     isConnectPending = false
+    isDisconnecting = false
     isReceiveShut = false
     isSendShut = false
+    leftOver = (connection.unacknowledgedCount, connection.unsentCount)
+    leaveGap(connection.sequenceGap)
     staleLocal = Endpoint(wantedAddress, connection.local.port)
     rebind()
+  }
+
+  private func leaveGap(_ count: Int) {
+    leftOver.unacknowledged += count
+    leftOver.unsent += count
   }
 
   /// A port that bind(2) asked for outlives connections and listeners.
@@ -123,7 +139,11 @@ extension TCPSocket {
   /// connect(2) with AF_UNSPEC.
   private func disconnect() {
     switch role {
-    case .unconnected: return
+    case .unconnected:
+      isReceiveShut = false
+      isSendShut = false
+      leaveGap(2)
+      return
     case .connection(let connection):
       if repair.isOn, connection.state != .closed {
         leftError = .connectionAborted
@@ -142,6 +162,8 @@ extension TCPSocket {
     staleLocal = listener.local
     listener.close()
     role = .unconnected
+    leftOver = (0, 0)
+    leaveGap(2)
     rebind()
   }
 

@@ -50,7 +50,7 @@ extension TCPSocket {
   }
 
   public func setQueueSequence(_ number: UInt32) throws(SocketError) {
-    guard connection?.state ?? .closed == .closed, !isListening else { throw .notPermitted }
+    guard isIdle else { throw .notPermitted }
     switch repair.queue {
     case .none: throw .invalidArgument
     case .send:

@@ -66,6 +66,12 @@ extension TCPSocket {
     }
   }
 
+  /// It has a connection, or may wait for one: otherwise a send fails before it looks at anything else.
+  public func isReadyToSend(mayWait: Bool) -> Bool {
+    guard let connection else { return false }
+    return Self.maySend(connection) || Self.isOpening(connection.state) && mayWait && !isNonBlocking
+  }
+
   private static func maySend(_ connection: TCPConnection) -> Bool { connection.state.canTransfer }
 
   public func receive(
@@ -75,12 +81,12 @@ extension TCPSocket {
     if repair.isOn, let result = try receiveInRepair(into: memory, flags) { return result }
     let deadline = storedOptions.receiveTimeout.map { loop.now + $0 }
     let mayWait = !isNonBlocking && !flags.contains(.nonBlocking)
-    let wanted =
-      flags.contains(.waitAll) ? memory.count : max(1, min(storedOptions.receiveLowWater, memory.count))
+    let wanted = max(1, flags.contains(.waitAll) ? memory.count : min(storedOptions.receiveLowWater, memory.count))
     var received = 0
     while true {
       guard !isClosed else { throw .network(.closed) }
       guard let connection else {
+        guard !isListening else { throw .notConnected }
         if let error = takeError() { throw error }
         guard isReceiveShut else { throw .notConnected }
         break
@@ -103,9 +109,11 @@ extension TCPSocket {
       }
       guard mayWait else { throw .wouldBlock }
       do throws(SocketError) { try await wait(for: [.readable, .readHangUp], until: deadline) } catch {
-        if received > 0 { break }
+        if received > 0 || memory.count == 0 { break }
         throw error
       }
+      // Once, for whatever comes or does not.
+      if memory.count == 0 { break }
     }
     if storedOptions.peekOffset >= 0 { movePeekOffset(flags.contains(.peek) ? received : -received) }
     var result = ReceiveResult(count: received, fullCount: received, source: nil)
@@ -196,8 +204,11 @@ extension TCPSocket {
 
   public func unsentByteCount() throws(SocketError) -> Int {
     guard !isListening else { throw .invalidArgument }
-    return connection?.unacknowledgedCount ?? 0
+    return connection?.unacknowledgedCount ?? leftOver.unacknowledged
   }
+
+  /// SIOCOUTQNSD
+  public var neverSentByteCount: Int { connection?.unsentCount ?? leftOver.unsent }
 }
 
 extension TCPState {

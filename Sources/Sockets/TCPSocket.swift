@@ -40,6 +40,12 @@ public final class TCPSocket: Socket {
   var unusedOptions = UnusedOptions()
   /// connect(2) was called and has not yet told how it ended.
   var isConnectPending = false
+  /// shutdown(2) came between the failure of an attempt to connect and its being told: until connect(2) with AF_UNSPEC
+  /// there is no other attempt (Linux `SS_DISCONNECTING`).
+  var isDisconnecting = false
+  /// What SIOCOUTQ and SIOCOUTQNSD show without a connection: of the last one, and the gap in the sequence numbers that
+  /// Linux leaves behind it (`tcp_disconnect`).
+  var leftOver = (unacknowledged: 0, unsent: 0)
   /// TCP_QUICKACK as it was set last.
   var acknowledgesQuickly = true
   /// TCP_NOTSENT_LOWAT as it was set last.
@@ -157,7 +163,7 @@ public final class TCPSocket: Socket {
     if let binding { return binding.local }
     switch role {
     case .unconnected: return staleLocal ?? Endpoint(.any, 0)
-    case .connection(let connection): return connection.local
+    case .connection(let connection): return staleLocal ?? connection.local
     case .listener(let listener): return listener.local
     }
   }
@@ -169,6 +175,20 @@ public final class TCPSocket: Socket {
 
   /// Whom the connection is or was with, even if it is over: what accept(2) tells.
   public var acceptedPeer: Endpoint? { connection?.remote }
+
+  /// There is no connection, no attempt at one and no backlog (Linux `TCP_CLOSE`).
+  public var isIdle: Bool {
+    switch role {
+    case .unconnected: true
+    case .connection(let connection): Self.isOver(connection)
+    case .listener: false
+    }
+  }
+
+  /// The port as its owner: 0 for one that only the last connection had (Linux `inet_num`).
+  public var ownPort: UInt16 {
+    isIdle && binding == nil && handedOver?.isKept != true ? 0 : localEndpoint.port
+  }
 
   /// For an application a connection in TIME-WAIT is as closed as any.
   static func isOver(_ connection: TCPConnection) -> Bool {
@@ -192,7 +212,7 @@ public final class TCPSocket: Socket {
       var readiness = connection.readiness
       if isReceiveShut {
         readiness.formUnion([.readable, .readHangUp])
-        if !connection.state.mayStillSend { readiness.insert(.hangUp) }
+        if isSendShut || !connection.state.mayStillSend { readiness.insert(.hangUp) }
       }
       let least = storedOptions.receiveLowWater + (connection.isAtHole ? 1 : 0)
       if !isReceiveShut && !connection.isReceiveClosed && connection.readableCount < least {

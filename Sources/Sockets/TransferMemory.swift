@@ -83,7 +83,7 @@ public struct TransferMemory {
   }
 
   /// Calls `body` with the first `length` bytes in one piece, which are copied if they are in several.
-  func withBytes<T, Failure>(
+  public func withBytes<T, Failure>(
     _ length: Int, _ body: (UnsafeRawBufferPointer) throws(Failure) -> T
   ) throws(Failure) -> T {
     if let contiguous { return try body(UnsafeRawBufferPointer(rebasing: contiguous[..<length])) }

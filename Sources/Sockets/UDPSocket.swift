@@ -18,7 +18,7 @@ public final class UDPSocket: DatagramSocket {
     udp.keepsSums = options.tellsSums != 0
   }
 
-  override func bindIfNeeded() throws(NetworkError) {
+  public override func bindIfNeeded() throws(NetworkError) {
     if udp.local.port == 0 { try udp.bind(to: Endpoint(udp.local.address, 0)) }
   }
   override func bindEndpoint(to local: Endpoint) throws(NetworkError) {
@@ -43,21 +43,28 @@ public final class UDPSocket: DatagramSocket {
   private var gatheredTarget: Endpoint?
   private var gatheredControl: DatagramControl?
   private var isCorked = false
+  /// The address and the control messages of a call do not count: another has begun the datagram.
+  public var isGathering: Bool { gathered != nil }
 
   override func sendMessage(
     _ bytes: RawSpan, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
     let isGathering = more || isCorked
     guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination, control: control) }
+    // The first call decides where the datagram goes and finds out whether it can, as in Linux.
+    let before = gathered ?? []
     if gathered == nil {
-      guard let target = destination ?? udp.remote else { throw .destinationRequired }
-      guard target.port != 0 || destination == nil else { throw .invalidArgument }
       gatheredTarget = destination
       gatheredControl = control
     }
-    // The first call decides where the datagram goes, as in Linux.
-    let before = gathered ?? []
-    guard before.count + bytes.byteCount <= 65_507 else { throw .messageTooLong }
+    do {
+      try udp.prepare(
+        before.count + bytes.byteCount, to: gatheredTarget, control: gatheredControl, isFirst: gathered == nil)
+    } catch {
+      // What does not fit takes with it what is there.
+      gathered = nil
+      throw error
+    }
     gathered = before + bytes.withUnsafeBytes { Array($0) }
     guard !isGathering else { return }
     do { try sendGathered() } catch {
@@ -70,7 +77,7 @@ public final class UDPSocket: DatagramSocket {
   private func sendGathered() throws(NetworkError) {
     guard let whole = gathered else { return }
     gathered = nil
-    try udp.send(whole.span.bytes, to: gatheredTarget, control: gatheredControl)
+    try udp.send(whole.span.bytes, to: gatheredTarget, control: gatheredControl, isPrepared: true)
   }
 
   public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {

@@ -25,9 +25,8 @@ extension DatagramEndpoint {
   private func freshPath(to destination: IPAddress, _ control: DatagramControl) throws(NetworkError) -> Path {
     let isGroup = destination.v4?.isMulticast == true
     // Nobody speaks from a group's address, or from everybody's, though one can listen there.
-    var source: IPAddress? = local.address
-    if let own = local.address.v4, own == .any || own.isMulticast || stack.isBroadcast(own) { source = nil }
-    if let wanted = control.source, wanted != .any { source = IPAddress(wanted) }
+    var source = local.address.isUnspecified || stack.isGroup(local.address) ? nil : local.address
+    if let wanted = control.source { source = wanted == .any ? nil : IPAddress(wanted) }
     var index = boundIndex
     if control.interfaceIndex != 0 { index = control.interfaceIndex }
     if index == 0 { index = isGroup ? multicastInterface?.index ?? 0 : unicastIndex }
@@ -36,6 +35,18 @@ extension DatagramEndpoint {
       staysOnLink: rules.staysOnLink || control.staysOnLink, headerOptions: control.headerOptions ?? headerOptions)
     if fresh.isBroadcast && !allowsBroadcast { throw .permissionDenied }
     return fresh
+  }
+
+  /// Linux finds a datagram too long before it looks at a pending error (`__ip_append_data`).
+  ///
+  /// - Parameters:
+  ///   - length: octets behind the IP header.
+  ///   - isCut: it will be cut into datagrams that fit the path.
+  func checkLength(_ length: Int, on path: Path, isCut: Bool = false) throws(NetworkError) {
+    do { try stack.ip.checkLength(length, on: path, isCut ? .want : pathMTUDiscovery) } catch {
+      reportTooLong(error, on: path)
+      throw error
+    }
   }
 
   func options(for destination: IPAddress, _ control: DatagramControl?) -> DatagramOptions {

@@ -12,6 +12,8 @@ public final class ICMPEndpoint: DatagramEndpoint {
   public func bind(to wanted: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
     try stack.checkBindable(wanted.address, rules)
+    // Nobody answers echo requests from a group (Linux `ping_check_bind_addr`).
+    guard !stack.isGroup(wanted.address) else { throw .addressNotAvailable }
     guard local.port == 0 else { throw .invalidArgument }
     local.port = try stack.icmp.bind(self, identifier: wanted.port)
     if !wanted.address.isUnspecified { local.address = wanted.address }
@@ -50,7 +52,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
     forgetPath()
   }
 
-  /// Sends an echo request: `message` begins with an ICMP header of type 8 and code 0, whose identifier and checksum are
+  /// Sends an echo request: `message` begins with an ICMP header of type 8 (or 42, RFC 8335 2) and code 0, whose identifier and checksum are
   /// filled in here.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
@@ -58,10 +60,11 @@ public final class ICMPEndpoint: DatagramEndpoint {
     _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
     let (target, path) = try way(message, to: destination, control)
+    try checkLength(message.byteCount, on: path)
     try checkSendable()
     let sequence = UInt64(message.loadBigEndian(ICMPField.sequenceNumber, as: UInt16.self))
     let payload = message.clamped(ICMPField.headerLength)
-    let plain = 0x0800 << 48 | UInt64(identifier) << 16 | sequence
+    let plain = UInt64(message.octet(0)) << 56 | UInt64(identifier) << 16 | sequence
     var sum = InternetChecksum()
     sum.add(plain)
     sum.add(payload)
@@ -70,7 +73,6 @@ public final class ICMPEndpoint: DatagramEndpoint {
         on: path, .icmp, header: plain | UInt64(sum.checksum) << 32, payload, offload: .none,
         options: options(for: target, control))
     } catch {
-      reportTooLong(error, on: path)
       throw noteBusy(error)
     }
     stack.icmp.count {
@@ -92,7 +94,9 @@ public final class ICMPEndpoint: DatagramEndpoint {
     _ message: RawSpan, to destination: IPAddress?, _ control: DatagramControl?
   ) throws(NetworkError) -> (IPAddress, Path) {
     try checkOpen()
-    guard message.byteCount >= ICMPField.headerLength, message.loadBigEndian(0, as: UInt16.self) == 0x0800 else {
+    guard message.byteCount >= ICMPField.headerLength, [8, 42].contains(message.octet(0)),
+      message.octet(1) == 0
+    else {
       throw .invalidArgument
     }
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
@@ -102,12 +106,11 @@ public final class ICMPEndpoint: DatagramEndpoint {
 
   func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
     if boundIndex != 0 && boundIndex != interface.index { return false }
-    if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
-    return remote == nil || remote?.address == IPAddress(arrival.source)
+    // Whom it is connected to does not matter (Linux `ping_lookup`).
+    return local.address.isUnspecified || local.address == IPAddress(arrival.destination)
   }
 
   func pathError(_ problem: ICMPProblem, from destination: IPv4Address, _ message: RawSpan) {
-    guard remote == nil || remote?.address == IPAddress(destination) else { return }
     if case .packetTooBig(let mtu) = problem.error { lowerPathMTU(mtu) }
     report(problem, to: Endpoint(destination, 0), message)
   }

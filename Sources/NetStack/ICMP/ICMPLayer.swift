@@ -120,11 +120,9 @@ public final class ICMPLayer {
     _ message: borrowing ICMPv4Message, _ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface
   ) {
     guard let sharers = endpoints[message.identifier] else { return }
+    // The latest comes first, as in Linux.
     var receiver: ICMPEndpoint?
-    for endpoint in sharers where endpoint.accepts(arrival, interface) {
-      receiver = endpoint
-      break
-    }
+    for endpoint in sharers where endpoint.accepts(arrival, interface) { receiver = endpoint }
     guard let endpoint = receiver else { return }
     let record = ReceivedDatagram(
       source: Endpoint(arrival.source, 0), destination: IPAddress(arrival.destination),
@@ -134,6 +132,9 @@ public final class ICMPLayer {
   }
 
   // MARK: Answers
+
+  /// Errors are internetwork control (RFC 1812 4.3.2.5).
+  private static let errorPrecedence: UInt8 = 0xC0
 
   private func reply(to message: borrowing ICMPv4Message, _ arrival: borrowing IPv4Arrival) {
     let parameter = UInt64(message.parameter)
@@ -159,7 +160,10 @@ public final class ICMPLayer {
   }
 
   /// Sends a message back to the sender of `arrival`, from the address that it was sent to.
-  private func answer(_ arrival: borrowing IPv4Arrival, header: UInt64, _ payload: RawSpan) -> Bool {
+  /// `tos`: beside the arrival's own.
+  private func answer(
+    _ arrival: borrowing IPv4Arrival, header: UInt64, _ payload: RawSpan, tos: UInt8 = 0
+  ) -> Bool {
     let target = IPAddress(arrival.source)
     // What a router says about a datagram for somebody else comes from the interface that it arrived by.
     let isForOther = stack.ip.isRouting && !stack.isLocal(arrival.destination)
@@ -174,7 +178,8 @@ public final class ICMPLayer {
       }
       try stack.ip.send(
         on: path, .icmp, header: header, payload, offload: .none,
-        options: DatagramOptions(tos: arrival.tos & 0xFC, ttl: stack.configuration.defaultTTL, discovery: .want))
+        options: DatagramOptions(
+          tos: arrival.tos & 0xFC | tos, ttl: stack.configuration.defaultTTL, discovery: .never))
     } catch {
       counts.outErrors &+= 1
       return false
@@ -213,7 +218,7 @@ public final class ICMPLayer {
     sum.add(fields.parameter)
     sum.add(quote)
     let header = UInt64(start) << 48 | UInt64(sum.checksum) << 32 | UInt64(fields.parameter)
-    guard answer(arrival, header: header, quote) else { return }
+    guard answer(arrival, header: header, quote, tos: ICMPLayer.errorPrecedence) else { return }
     switch fields.type {
     case 3: counts.outDestUnreachs &+= 1
     case 11: counts.outTimeExcds &+= 1
@@ -242,6 +247,11 @@ public final class ICMPLayer {
         return
       }
       quoted = problem.saying(.packetTooBig(mtu: stack.lowerPathMTU(to: header.destination, mtu: claimed)))
+    }
+    // Without the beginning of what was in the datagram nobody is told (Linux `icmp_socket_deliver`).
+    guard let header = IPv4Header(quoted: message.payload), message.payload.byteCount >= header.headerLength + 8 else {
+      counts.inErrors &+= 1
+      return
     }
     report(quoted, about: message.payload)
   }

@@ -12,6 +12,16 @@ public enum PathMTUDiscovery: Sendable, Equatable {
   case always
   /// Sets it and does not care for the path's MTU, only the interface's.
   case probe
+  /// Never sets it, and refuses what does not fit the interface, whatever is heard of the path.
+  case interface
+  /// The same, but fragments what does not fit.
+  case omit
+
+  /// Only the interface's MTU counts.
+  var ignoresPath: Bool { self == .probe || self == .interface || self == .omit }
+  /// What does not fit is refused, not fragmented.
+  var refusesLong: Bool { self == .always || self == .probe || self == .interface }
+  var setsDontFragment: Bool { self == .want || self == .always || self == .probe }
 }
 
 /// What an endpoint chooses about the IPv4 header of a datagram.
@@ -33,10 +43,9 @@ extension IPv4Layer {
   ) throws(NetworkError) {
     let headerLength = header == nil ? 0 : 8
     let length = headerLength + payload.byteCount
-    guard length <= 65535 - path.networkHeaderLength else { throw .messageTooLong }
-    let limit = options.discovery == .probe ? path.interface.mtu : path.mtu
+    try checkLength(length, on: path, options.discovery)
+    let limit = Self.limit(of: path, options.discovery)
     if length + path.networkHeaderLength > limit {
-      guard options.discovery == .want || options.discovery == .never else { throw .packetTooBig(mtu: limit) }
       return try sendFragments(
         on: path, `protocol`, header: header, payload, offload: offload, options: options, limit: limit)
     }
@@ -45,7 +54,20 @@ extension IPv4Layer {
     buffer.window.copy(from: payload, to: headerLength)
     path.submit(
       buffer, transportLength: length, protocol: `protocol`, offload: offload, tos: options.tos, ttl: options.ttl,
-      dontFragment: options.discovery != .never)
+      dontFragment: options.discovery.setsDontFragment)
+  }
+
+  /// Octets of a datagram that is not fragmented.
+  private static func limit(of path: Path, _ discovery: PathMTUDiscovery) -> Int {
+    discovery.ignoresPath ? path.interface.mtu : path.mtu
+  }
+
+  /// Fails as ``send(on:_:header:_:offload:options:)`` does with `length` octets behind the IP header.
+  func checkLength(_ length: Int, on path: Path, _ discovery: PathMTUDiscovery) throws(NetworkError) {
+    guard length <= 65535 - path.networkHeaderLength else { throw .messageTooLong }
+    guard discovery.refusesLong else { return }
+    let limit = Self.limit(of: path, discovery)
+    guard length + path.networkHeaderLength <= limit else { throw .packetTooBig(mtu: limit) }
   }
 
   private func sendFragments(

@@ -40,13 +40,16 @@ extension NetworkInterface {
 
   /// Removes an address and the routes that stand on it; TCP connections from it end.
   public func remove(_ address: IPv4Address) {
-    if let own = addresses.first(where: { $0.address == address }) { remove(own) }
+    guard let place = addresses.firstIndex(where: { $0.address == address }) else { return }
+    endConnections(of: take(at: place))
   }
 
-  /// The same with one that may have a twin in another network.
+  /// The same as a user does it, with an address that may have a twin in another network: with the last one all
+  /// neighbours are forgotten.
   public func remove(_ address: InterfaceAddress) {
     guard let place = addresses.firstIndex(of: address) else { return }
     endConnections(of: take(at: place))
+    if addresses.isEmpty { neighbours.flush(andPermanent: true) }
   }
 
   /// Puts another address in the place of one: connections of one that stays go on. What cannot be inserted is gone.
@@ -54,6 +57,7 @@ extension NetworkInterface {
     guard let place = addresses.firstIndex(of: old) else { throw .addressNotAvailable }
     let gone = take(at: place)
     defer { endConnections(of: gone) }
+    if addresses.isEmpty { neighbours.flush(andPermanent: true) }
     try insert(new)
   }
 
@@ -62,8 +66,7 @@ extension NetworkInterface {
   }
 
   /// Takes an address away, with a primary one the secondary ones of its network, and their routes: that to the network,
-  /// and those with a source that this host has no more. Without any address the interface has no routes and no
-  /// neighbours.
+  /// and those with a source that this host has no more. Without any address the interface has no routes.
   private func take(at place: Int) -> [InterfaceAddress] {
     var gone = [addresses.remove(at: place)]
     if !gone[0].isSecondary {
@@ -79,7 +82,6 @@ extension NetworkInterface {
             && (route.isConnected ? route.prefix == old.network : !stack.isLocal(old.address))
         }
     }
-    if addresses.isEmpty { neighbours.flush(andPermanent: true) }
     return gone
   }
 

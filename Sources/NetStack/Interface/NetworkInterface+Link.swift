@@ -30,8 +30,11 @@ extension NetworkInterface {
     guard enabled != isEnabled else { return }
     self.enabled = enabled
     if enabled {
-      if isLoopback, addresses.isEmpty, let own = IPv4Subnet(.loopback, prefixLength: 8) { add(own) }
       for address in addresses { connect(address) }
+      if isLoopback, let own = IPv4Subnet(.loopback, prefixLength: 8) {
+        // It is there, as a rule.
+        try? insert(InterfaceAddress(own, label: name))
+      }
     } else {
       stack.routes.remove { $0.interface === self && !$0.isUnreachable }
       neighbours.flush(andPermanent: true)

@@ -11,6 +11,9 @@ public final class RawEndpoint: DatagramEndpoint {
   /// ICMP types that are not received (ICMP_FILTER), one bit each.
   public var filteredICMPTypes: UInt32 = 0
 
+  /// It was disconnected.
+  public private(set) var isDeaf = false
+
   init(stack: NetworkStack, protocol: IPProtocol) {
     self.protocol = `protocol`
     includesHeader = `protocol`.rawValue == 255
@@ -35,10 +38,12 @@ public final class RawEndpoint: DatagramEndpoint {
     remote = Endpoint(path.destination, 0)
   }
 
-  /// Forgets the peer, and the address too, even if ``bind(to:)`` chose it (as Linux).
+  /// Forgets the peer, and the address too, even if ``bind(to:)`` chose it, and no longer receives anything: Linux takes
+  /// what is not bound to a port out of its tables then (`__udp_disconnect`), and puts a raw socket into them only once.
   public func disconnect() {
     remote = nil
     local.address = IPAddress(.any)
+    isDeaf = true
     forgetPath()
   }
 
@@ -50,6 +55,11 @@ public final class RawEndpoint: DatagramEndpoint {
     _ bytes: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
     let (target, path) = try way(bytes.byteCount, to: destination, control)
+    if includesHeader {
+      try checkWhole(bytes.byteCount, on: path)
+    } else {
+      try checkLength(bytes.byteCount, on: path)
+    }
     try checkSendable()
     do {
       if includesHeader {
@@ -59,9 +69,16 @@ public final class RawEndpoint: DatagramEndpoint {
           on: path, `protocol`, header: nil, bytes, offload: .none, options: options(for: target, control))
       }
     } catch {
-      reportTooLong(error, on: path)
       throw noteBusy(error)
     }
+  }
+
+  /// Fails as ``send(_:to:control:)`` would with `length` octets so far, more of which are to come.
+  public func prepare(
+    _ start: RawSpan, of length: Int, to destination: IPAddress?, control: DatagramControl?
+  ) throws(NetworkError) {
+    let (_, path) = try way(start.byteCount, to: destination, control)
+    try checkLength(length, on: path)
   }
 
   /// Fails as ``send(_:to:control:)`` does for reasons that are neither ``checkSendable()``'s nor in the payload beyond its
@@ -72,8 +89,15 @@ public final class RawEndpoint: DatagramEndpoint {
     _ start: RawSpan, of length: Int, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
     let (_, path) = try way(start.byteCount, to: destination, control)
-    guard includesHeader else { return }
-    guard length <= path.interface.mtu else { throw .packetTooBig(mtu: path.interface.mtu) }
+    if includesHeader { try checkWhole(length, on: path) }
+  }
+
+  /// The length of a datagram that brings its header.
+  private func checkWhole(_ length: Int, on path: Path) throws(NetworkError) {
+    guard length <= path.interface.mtu else {
+      reportTooLong(.packetTooBig(mtu: path.interface.mtu), on: path)
+      throw .packetTooBig(mtu: path.interface.mtu)
+    }
     guard length >= IPv4Field.minimumLength else { throw .invalidArgument }
   }
 
@@ -83,22 +107,22 @@ public final class RawEndpoint: DatagramEndpoint {
   ) throws(NetworkError) -> (IPAddress, Path) {
     try checkOpen()
     guard let target = destination ?? remote?.address else { throw .destinationRequired }
+    // Whoever brings a header brings its options.
+    if includesHeader, control?.headerOptions ?? headerOptions != nil { throw .invalidArgument }
     // Type and code belong to the flow that a path is looked up for (Linux `raw_probe_proto_opt`).
     guard `protocol` != .icmp || includesHeader || count >= 2 else { throw .missingMessageType }
     return (target, try path(to: Endpoint(target, 0), control))
   }
 
-  /// What is sent without a header of its own goes out even after shutdown, as in Linux.
+  /// What is sent without a header of its own goes out even after shutdown or with an error pending, as in Linux.
   public override func checkSendable() throws(NetworkError) {
-    if includesHeader { return try super.checkSendable() }
-    if let pending = takeError() { throw pending }
+    if includesHeader { try super.checkSendable() }
   }
 
   private func sendWhole(_ bytes: RawSpan, on path: Path) throws(NetworkError) {
-    guard bytes.byteCount >= IPv4Field.minimumLength, bytes.octet(0) >> 4 == 4 else { throw .invalidArgument }
+    // The version is the reader's affair (Linux `raw_send_hdrinc`).
     let headerLength = Int(bytes.octet(0) & 15) * 4
     guard headerLength >= IPv4Field.minimumLength, headerLength <= bytes.byteCount else { throw .invalidArgument }
-    guard bytes.byteCount <= path.interface.mtu else { throw .packetTooBig(mtu: path.interface.mtu) }
     guard let buffer = path.reserveWhole(length: bytes.byteCount) else { throw .wouldBlock }
     let window = buffer.window
     window.copy(from: bytes)
@@ -115,12 +139,13 @@ public final class RawEndpoint: DatagramEndpoint {
   }
 
   func accepts(_ arrival: borrowing IPv4Arrival, _ interface: NetworkInterface) -> Bool {
-    guard `protocol` == arrival.protocol else { return false }
+    guard !isDeaf, `protocol` == arrival.protocol else { return false }
     if boundIndex != 0 && boundIndex != interface.index { return false }
     if !local.address.isUnspecified && local.address != IPAddress(arrival.destination) { return false }
     if let remote, remote.address != IPAddress(arrival.source) { return false }
     if arrival.isGroup, !accepts(group: arrival.destination, from: arrival.source, on: interface) { return false }
-    if `protocol` == .icmp && filteredICMPTypes != 0 && arrival.payload.byteCount > 0 {
+    if `protocol` == .icmp {
+      guard arrival.payload.byteCount >= ICMPField.headerLength else { return false }
       let type = arrival.payload.octet(0)
       return type >= 32 || filteredICMPTypes >> UInt32(type) & 1 == 0
     }
@@ -130,7 +155,7 @@ public final class RawEndpoint: DatagramEndpoint {
   func pathError(
     _ problem: ICMPProblem, from source: IPv4Address, to destination: IPv4Address, _ payload: RawSpan
   ) {
-    guard local.address.isUnspecified || local.address == IPAddress(source),
+    guard !isDeaf, local.address.isUnspecified || local.address == IPAddress(source),
       remote == nil || remote?.address == IPAddress(destination)
     else { return }
     report(problem, to: Endpoint(destination, 0), payload)

@@ -49,10 +49,20 @@ extension TCPConnection {
   }
 
   /// Bytes handed over and not yet sent (SIOCOUTQNSD).
-  public var unsentCount: Int { current.isSynchronized ? max(0, writeEnd - sendNext) : 0 }
+  public var unsentCount: Int {
+    current == .synSent || current == .synReceived ? 0 : max(0, writeEnd - sendNext + (isSendClosed ? 1 : 0))
+  }
 
-  /// Bytes handed over and not yet acknowledged (SIOCOUTQ).
-  public var unacknowledgedCount: Int { current == .closed ? 0 : queuedBytes }
+  /// Sequence numbers handed over and not yet acknowledged, also of a connection that is over (SIOCOUTQ): there a SYN that
+  /// was refused counts like a byte, and everywhere a FIN.
+  public var unacknowledgedCount: Int {
+    if current == .synSent || current == .synReceived { return 0 }
+    return max(0, writeEnd - sendUnacknowledged + (isSendClosed ? 1 : 0))
+  }
+
+  /// How far the sequence numbers of the next connection of the same socket begin behind what was sent last of this one
+  /// (Linux `tcp_disconnect`).
+  public var sequenceGap: Int { largestSendWindow + 2 }
 
   /// Moves bytes that arrived into `buffer`; returns how many: 0 if there are none (which is the end of the stream if
   /// ``isReceiveClosed``).

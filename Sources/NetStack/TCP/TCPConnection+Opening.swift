@@ -119,6 +119,7 @@ extension TCPConnection {
     } else {
       // Simultaneous open (RFC 9293 3.5, figure 8): our SYN goes out again with an ACK.
       move(to: .synReceived)
+      isSendClosed = closesIfSimultaneous
       // No retransmission: nothing was lost.
       if transmitSyn(at: now) {
         layer.counted.outSegments &+= 1

@@ -25,6 +25,9 @@ public final class TCPConnection {
   /// Without a binding: the port table counts this connection; `connect` chose the port.
   var isPortCounted = false
   var isConnectBound = false
+  /// The application had shut down its direction before there was a connection, which only a simultaneous open heeds, as in
+  /// Linux (`tcp_rcv_state_process`).
+  public var closesIfSimultaneous = false
 
   /// Called on the loop when something BECAME true; never from within a call of the application on this connection
   /// unless that call ended it. Several things that one batch of segments caused are reported together.

@@ -18,10 +18,7 @@ extension TCPLayer {
     _ local: Endpoint, reuseAddress: Bool = false, reusePort: Bool = false, interface: Int = 0,
     rules: LocalAddressRules = .init(), hasSharers: Bool = false, isForced: Bool = false
   ) throws(NetworkError) -> TCPBinding {
-    guard let address = local.address.v4 else { throw .addressFamilyNotSupported }
-    guard
-      local.address.isUnspecified || rules.takesForeignAddresses || rules.isTransparent || stack.isLocal(address)
-    else { throw .addressNotAvailable }
+    try stack.checkBindable(local.address, rules)
     let reuse = PortReuse(address: reuseAddress, port: reusePort, interface: interface)
     let wanted = PortUse(address: local.address, reuse: reuse, joinsNobody: hasSharers)
     var endpoint = local
@@ -57,7 +54,8 @@ extension TCPLayer {
   ) throws(NetworkError) -> TCPConnection {
     var remote = remote
     let parameters = parameters ?? configuration.defaults
-    let wanted = binding?.local.address ?? source
+    // Nobody speaks from a group or broadcast address, though one can be bound to it.
+    let wanted = (binding?.local.address ?? source).flatMap { stack.isGroup($0) ? nil : $0 }
     let path = try stack.path(
       to: remote.address, from: wanted, via: parameters.interfaceIndex, isTransparent: parameters.rules.isTransparent,
       staysOnLink: parameters.rules.staysOnLink, headerOptions: parameters.headerOptions)

@@ -49,7 +49,7 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   a broadcast address without ``allowsBroadcast``.
   public func connect(to peer: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: Endpoint(peer.address.isUnspecified ? IPAddress(.loopback) : peer.address, peer.port))
+    let path = try path(to: peer)
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if local.address.isUnspecified {
       local.address = path.source
@@ -79,18 +79,23 @@ public final class UDPEndpoint: DatagramEndpoint {
     forgetPath()
   }
 
-  /// Sends one datagram to `destination`, or to the connected peer.
+  /// Sends one datagram to `destination`, or to the connected peer; `isPrepared`: ``prepare(_:to:control:isFirst:)`` has
+  /// looked at it.
   ///
   /// - Throws: ``NetworkError/wouldBlock`` if the device is busy (``Readiness/writable`` follows),
   ///   ``NetworkError/messageTooLong``, ``NetworkError/destinationRequired``, a pending error, and what looking up the
   ///   path throws.
   public func send(
-    _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil
+    _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil, isPrepared: Bool = false
   ) throws(NetworkError) {
     guard payload.byteCount <= 65535 else { throw .messageTooLong }
     let (target, path) = try way(to: destination, control)
-    try checkSendable()
     let size = control?.segmentSize ?? segmentSize
+    if !isPrepared {
+      // Pieces have to fit, not the whole.
+      try checkLength(UDPField.headerLength + payload.byteCount, on: path, isCut: size > 0)
+      try checkSendable()
+    }
     if size > 0 {
       try sendInPieces(payload, of: size, target, on: path, control)
     } else {
@@ -98,7 +103,18 @@ public final class UDPEndpoint: DatagramEndpoint {
     }
   }
 
-  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
+  /// Fails as ``send(_:to:control:isPrepared:)`` would with `length` octets so far, more of which are to come; `isFirst`:
+  /// they are the first of the datagram, with which a pending error is told.
+  public func prepare(
+    _ length: Int, to destination: Endpoint?, control: DatagramControl?, isFirst: Bool
+  ) throws(NetworkError) {
+    let (_, path) = try way(to: destination, control)
+    try checkLength(
+      UDPField.headerLength + length, on: path, isCut: (control?.segmentSize ?? segmentSize) > 0)
+    if isFirst { try checkSendable() }
+  }
+
+  /// Fails as ``send(_:to:control:isPrepared:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
   public func probe(to destination: Endpoint? = nil, control: DatagramControl? = nil) throws(NetworkError) {
     _ = try way(to: destination, control)
   }
@@ -112,8 +128,9 @@ public final class UDPEndpoint: DatagramEndpoint {
     // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
     guard destination?.port != 0 else { throw .invalidArgument }
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
-    if target.address.isUnspecified { target.address = IPAddress(.loopback) }
-    return (target, try path(to: target, control))
+    let path = try path(to: target, control)
+    if target.address.isUnspecified { target.address = path.destination }
+    return (target, path)
   }
 
   /// UDP_SEGMENT: cuts what one call sends into datagrams of `size` bytes, the last of which may be shorter (Linux
@@ -152,7 +169,6 @@ public final class UDPEndpoint: DatagramEndpoint {
       try stack.ip.send(
         on: path, .udp, header: header, payload, offload: .udp, options: options(for: target.address, control))
     } catch {
-      reportTooLong(error, on: path)
       stack.udp.count { $0.sndbufErrors &+= error == .wouldBlock || error == .noBuffers ? 1 : 0 }
       throw noteBusy(error)
     }
@@ -175,6 +191,12 @@ public final class UDPEndpoint: DatagramEndpoint {
     return local.address.isUnspecified || other.address.isUnspecified || local.address == other.address
   }
 
+  /// True for the connected peer; one with port 0 has all ports.
+  func isPeer(_ other: Endpoint) -> Bool {
+    guard let remote else { return true }
+    return remote.address == other.address && (remote.port == 0 || remote.port == other.port)
+  }
+
   /// How well the endpoint fits a datagram (Linux's `compute_score`); nil: not at all.
   func score(_ record: ReceivedDatagram, _ interface: NetworkInterface) -> Int? {
     var score = 0
@@ -182,8 +204,8 @@ public final class UDPEndpoint: DatagramEndpoint {
       guard local.address == record.destination else { return nil }
       score += 4
     }
-    if let remote {
-      guard remote == record.source else { return nil }
+    if remote != nil {
+      guard isPeer(record.source) else { return nil }
       score += 8
     }
     if boundIndex != 0 {

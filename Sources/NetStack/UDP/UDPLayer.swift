@@ -210,7 +210,7 @@ public final class UDPLayer {
   func pathError(_ problem: ICMPProblem, local: Endpoint, remote: Endpoint, _ payload: RawSpan) {
     for endpoint in ports[local.port] ?? []
     where (endpoint.local.address.isUnspecified || endpoint.local.address == local.address)
-      && (endpoint.remote == nil || endpoint.remote == remote)
+      && endpoint.isPeer(remote)
     {
       if case .packetTooBig(let mtu) = problem.error { endpoint.lowerPathMTU(mtu) }
       endpoint.report(problem, to: remote, payload)

@@ -52,6 +52,88 @@ struct RawTests {
       await k.call(.shutdown, s, 1)
       await k.write(s, "x")
     },
+    Scenario("a raw socket has its protocol for a port") { k in
+      for number: Int32 in [1, experiment, 255] {
+        let s = await k.socket(SocketType.SOCK_RAW, number)
+        await k.name(.getsockname, s)
+        await k.bind(s, 7)
+        await k.name(.getsockname, s)
+        await k.connect(s, 9)
+        await k.name(.getpeername, s)
+        await k.connect(s, 0, family: 0, length: 2)
+        await k.name(.getsockname, s)
+      }
+    },
+    Scenario("an address without length is none") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, experiment)
+      await k.send(s, "x", 0, to: 0, length: 0)
+    },
+    Scenario("a raw socket that was dissolved is deaf") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, 251)
+      await k.connect(s, 0, family: 0, length: 2)
+      await k.send(s, "hello", 0, to: 0)
+      await k.settle()
+      await k.receive(s, 100, MessageFlags.MSG_DONTWAIT)
+      await k.error(s)
+    },
+    Scenario("MSG_MORE") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, 252)
+      await k.connect(s, 0)
+      await k.send(s, "one ", MessageFlags.MSG_MORE)
+      await k.settle()
+      await k.poll(s)
+      await k.send(s, "datagram")
+      await k.settle()
+      await k.call(.recvfrom, s, Int(k.room(100)), 100, Int(MessageFlags.MSG_DONTWAIT), 0, 0)
+      await k.call(.recvfrom, s, Int(k.room(100)), 100, Int(MessageFlags.MSG_DONTWAIT), 0, 0)
+      let address = Int(k.put(Array(repeating: 97, count: 65_515)))
+      await k.send(s, "lost", MessageFlags.MSG_MORE)
+      await k.call(.write, s, address, 65_515)
+      await k.write(s, "kept")
+      await k.settle()
+      await k.call(.recvfrom, s, Int(k.room(100)), 100, Int(MessageFlags.MSG_DONTWAIT), 0, 0)
+    },
+    Scenario("a pending error does not keep a raw socket from sending") { k in
+      for includesHeader: Int32 in [0, 1] {
+        let s = await k.socket(SocketType.SOCK_RAW, 250)
+        await k.set(s, 0, OptionName.IP_HDRINCL, includesHeader)
+        await k.bind(s)
+        await k.connect(s, 0, [127, 0, 0, 2])
+        let packet: [UInt8] = [0x45] + Array(repeating: 0, count: 8) + [250] + Array(repeating: 0, count: 10)
+        for _ in 0..<2 {
+          await k.call(.write, s, Int(k.put(packet)), 20)
+          await k.settle()
+        }
+        await k.error(s)
+        // An ICMP error that quotes less than eight octets behind the header is nobody's.
+        await k.call(.write, s, Int(k.put(packet + [1, 2, 3, 4, 5, 6, 7, 8])), 28)
+        await k.settle()
+        await k.error(s)
+      }
+    },
+    Scenario("headers of programs: any version, a length that can be, and no options beside") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, 255)
+      await k.connect(s, 0)
+      for first: UInt8 in [0x45, 0x65, 0x05, 0x44, 0x46] {
+        await k.call(.write, s, Int(k.put([first] + Array(repeating: 0, count: 19))), 20)
+      }
+      await k.sendMessage(s, "x", [ControlMessage(0, OptionName.IP_RETOPTS, [1, 1, 1, 0])])
+      await k.sendMessage(await k.socket(SocketType.SOCK_RAW, 249), "x", [ControlMessage(0, 99, 1)])
+      await k.set(s, 0, OptionName.IP_OPTIONS, bytes: [1, 1, 1, 0])
+      await k.write(s, "x")
+    },
+    Scenario("ICMP messages without a whole header are not heard") { k in
+      let s = await k.socket(SocketType.SOCK_RAW, 1)
+      await k.call(.setsockopt, s, 255, 1, Int(k.put(UInt32(0xFFFF_FFFF))), 4)
+      await k.connect(s, 0, [127, 0, 0, 77])
+      for count in [2, 7, 8] {
+        await k.call(.write, s, Int(k.put([200] + Array(repeating: 0, count: count - 1))), count)
+      }
+      await k.settle()
+      await k.error(s)
+      let other = await k.socket(SocketType.SOCK_RAW, experiment)
+      await k.call(.getsockopt, other, 255, 1, Int(k.room(4)), 8)
+    },
     Scenario("messages of every length, in memory and nowhere") { k in
       for number: Int32 in [1, experiment] {
         for includesHeader: Int32 in [0, 1] {

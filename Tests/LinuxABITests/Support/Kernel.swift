@@ -62,7 +62,9 @@ final class HostKernel: Kernel {
   typealias RawCall = @convention(c) (Int, UInt, UInt, UInt, UInt, UInt, UInt) -> Int
 
   let name = "linux"
-  private let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: arenaSize, alignment: 4096)
+  private let storage: UnsafeMutableRawBufferPointer
+  /// After the arena comes a page that is nobody's, as in the other kernel.
+  private static let guardSize = 4096
   /// syscall(2) is variadic and not imported; its arguments are passed like those of any function.
   private let raw: RawCall
 
@@ -77,10 +79,12 @@ final class HostKernel: Kernel {
     self.namespace = namespace
     signal(SIGPIPE, SIG_IGN)
     raw = Self.raw
-    storage.initializeMemory(as: UInt8.self, repeating: 0)
+    let pages = mmap(nil, arenaSize + Self.guardSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+    precondition(pages != MAP_FAILED && mprotect(pages + arenaSize, Self.guardSize, PROT_NONE) == 0)
+    storage = UnsafeMutableRawBufferPointer(start: pages, count: arenaSize)
   }
 
-  deinit { storage.deallocate() }
+  deinit { munmap(storage.baseAddress, arenaSize + Self.guardSize) }
 
   static var raw: RawCall { unsafeBitCast(dlsym(nil, "syscall"), to: RawCall.self) }
 
@@ -105,5 +109,7 @@ final class HostKernel: Kernel {
     return UnsafeMutableRawBufferPointer(rebasing: storage[offset..<(offset + count)])
   }
 
-  func settle(milliseconds: Int) async { usleep(UInt32(milliseconds) * 1000 * patience) }
+  func settle(milliseconds: Int) async {
+    if patience > 0 { usleep(UInt32(milliseconds) * 1000 * patience) }
+  }
 }

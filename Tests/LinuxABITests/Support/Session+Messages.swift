@@ -20,7 +20,7 @@ struct ControlMessage {
   }
 
   var bytes: [UInt8] {
-    let words = withUnsafeBytes(of: UInt(length ?? 16 + data.count)) { Array($0) }
+    let words = withUnsafeBytes(of: UInt(bitPattern: length ?? 16 + data.count)) { Array($0) }
     let names = [level, type].withUnsafeBytes { Array($0) }
     return words + names + data + [UInt8](repeating: 0, count: (8 - data.count & 7) & 7)
   }
@@ -67,8 +67,15 @@ extension Session {
     text +=
       length == 0 ? ", no address" : ", \(source[4...7].map(String.init).joined(separator: ".")):\(portName(port))"
     text += ", flags 0x" + String(get(header + 48, as: UInt32.self), radix: 16)
+    text += controlText(control, Int(get(header + 40, as: UInt.self)))
+    note(text, line)
+    return result
+  }
+
+  /// The control messages in so many bytes.
+  func controlText(_ control: UInt, _ end: Int) -> String {
+    var text = ""
     var offset = 0
-    let end = Int(get(header + 40, as: UInt.self))
     while offset + 16 <= end {
       let size = Int(get(control + UInt(offset), as: UInt.self))
       let level = get(control + UInt(offset) + 8, as: Int32.self)
@@ -80,7 +87,6 @@ extension Session {
       text += isTime ? " \(level),\(type): \(data.count) bytes of time" : " \(level),\(type): \(data)"
       offset += max(16, (size + 7) & ~7)
     }
-    note(text, line)
-    return result
+    return text
   }
 }

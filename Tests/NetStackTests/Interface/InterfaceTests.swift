@@ -168,6 +168,7 @@ struct InterfaceTests {
     host.stack.loopback.setEnabled(true)
     try interface.insert(InterfaceAddress(IPv4Subnet("10.0.0.1/8")!, label: "eth0:wide"))
     let client = host.stack.udp.open()
+    network.advance(.seconds(1))
     network.isRecording = true
     for number in 0..<3000 as Range<UInt32> {
       try client.send("x", to: Endpoint(IPv4Address(rawValue: 0x0A00_1000 + number), 7))
