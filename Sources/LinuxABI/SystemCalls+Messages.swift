@@ -41,7 +41,8 @@ extension SystemCalls {
     if let socket = socket as? UDPSocket, socket.isGathering { return nil }
     if let socket = socket as? TCPSocket {
       let flags = a.int(2)
-      guard flags & MessageFlags.MSG_FASTOPEN == 0,
+      // MSG_FASTOPEN is in the way where there is a connection already.
+      guard flags & MessageFlags.MSG_FASTOPEN == 0 || socket.isConnectPending,
         socket.isReadyToSend(mayWait: flags & MessageFlags.MSG_DONTWAIT == 0)
       else { return nil }
     }

@@ -162,10 +162,9 @@ extension SystemCalls {
       guard let address else { return nil }
       // To raw sockets an address without length is none.
       if socket.kind.transport == .raw, address.isEmpty { return nil }
+      guard address.count >= SocketAddress.byteCountIPv4 else { throw .EINVAL }
       // Of all, only ping sockets insist on the family.
-      if socket.kind.transport == .ping, address.count >= SocketAddress.byteCountIPv4,
-        address.loadUnaligned(as: UInt16.self) != SocketDomain.AF_INET
-      {
+      if socket.kind.transport == .ping, address.loadUnaligned(as: UInt16.self) != SocketDomain.AF_INET {
         throw .EAFNOSUPPORT
       }
       return try Arguments.destination(address)

@@ -16,6 +16,11 @@ extension SystemCalls {
       guard isName ? present.contains(0) : present.count >= Self.size(of: a.int(1), a.int(2), socket) else {
         throw error
       }
+      if a.int(1) == Protocol.IPPROTO_IP, let kept = KeptOption.find(a.int(1), a.int(2)),
+        !kept.length.contains(length)
+      {
+        throw .EINVAL
+      }
       value = present
     }
     if a.int(1) == OptionName.SOL_SOCKET,

@@ -135,7 +135,7 @@ extension SystemCalls {
       return name == OptionName.SO_LINGER ? 8 : structures.contains(name) ? Int.max : 4
     }
     guard hasLevel(socket, level) else { return Int.max }
-    if let kept = KeptOption.find(level, name) { return kept.length.upperBound == Int.max ? 4 : Int.max }
+    if KeptOption.find(level, name) != nil { return 4 }
     let number = option(level, name, of: socket)
     return number == nil || number == .congestionControl ? Int.max : 4
   }

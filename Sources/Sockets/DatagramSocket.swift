@@ -106,7 +106,11 @@ public class DatagramSocket: Socket {
   }
 
   public func connect(to remote: Endpoint?) async throws(SocketError) {
-    guard let remote else { return disconnectEndpoint() }
+    guard let remote else {
+      // The interface is forgotten with the peer (Linux `__udp_disconnect`).
+      options.interfaceIndex = 0
+      return disconnectEndpoint()
+    }
     try networked { () throws(NetworkError) in try connectEndpoint(to: remote) }
     peerPort = remote.port
   }

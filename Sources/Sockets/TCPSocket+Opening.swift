@@ -162,6 +162,8 @@ extension TCPSocket {
     staleLocal = listener.local
     listener.close()
     role = .unconnected
+    isReceiveShut = false
+    isSendShut = false
     leftOver = (0, 0)
     leaveGap(2)
     rebind()

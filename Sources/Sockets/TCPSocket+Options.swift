@@ -8,7 +8,8 @@ extension TCPSocket {
     case .typeOfService: return .integer(Int(parameters.typeOfService))
     case .timeToLive: return .integer(Int(parameters.timeToLive ?? stack.configuration.defaultTTL))
     case .pathMTU:
-      guard let connection else { throw .notConnected }
+      // With bind(2) the path of a connection that is over is forgotten.
+      guard let connection, binding == nil else { throw .notConnected }
       return .integer(min(connection.info.pathMTU, 65_535))
     case .noDelay: return .integer(parameters.noDelay ? 1 : 0)
     case .cork: return .integer(parameters.isCorked ? 1 : 0)
@@ -36,7 +37,7 @@ extension TCPSocket {
     case .datagramCork: throw .unknownOption
     case .pathMTUDiscovery: return .integer(unusedOptions.pathMTUDiscovery)
     case .receiveErrors: return .integer(unusedOptions.receivesErrors ? 1 : 0)
-    case .multicastTimeToLive: return .integer(1)
+    case .multicastTimeToLive: return .integer(unusedOptions.multicastTTL)
     case .multicastLoop: return .integer(unusedOptions.loopsMulticast ? 1 : 0)
     }
   }
@@ -158,4 +159,5 @@ struct UnusedOptions {
   var pathMTUDiscovery = 1
   var receivesErrors = false
   var loopsMulticast = true
+  var multicastTTL = 1
 }

@@ -56,7 +56,7 @@ extension TCPSocket {
     if stampKinds != nil { connection.stamps = stamps }
     return memory.forEach(from: offset, length) { piece, isLast in
       let bytes = UnsafeRawBufferPointer(piece).bytes
-      if isLast, flags.contains(.outOfBand) { return connection.sendUrgent(bytes) }
+      if isLast, flags.contains(.outOfBand) { return connection.sendUrgent(bytes, stampKinds) }
       // More follows at once: no piece ends a segment but the last.
       let more = !isLast || flags.contains(.more) && !flags.contains(.outOfBand)
       if let stampKinds, isLast || isFinal && piece.count >= connection.writableCount {

@@ -39,7 +39,7 @@ public final class TCPSocket: Socket {
   /// Options of the IP level that a stream keeps without using them.
   var unusedOptions = UnusedOptions()
   /// connect(2) was called and has not yet told how it ended.
-  var isConnectPending = false
+  public internal(set) var isConnectPending = false
   /// shutdown(2) came between the failure of an attempt to connect and its being told: until connect(2) with AF_UNSPEC
   /// there is no other attempt (Linux `SS_DISCONNECTING`).
   var isDisconnecting = false
@@ -73,6 +73,8 @@ public final class TCPSocket: Socket {
     parameters = listener.parameters
     storedOptions = listener.storedOptions
     unusedOptions = listener.unusedOptions
+    // As Linux has it from the segment that completed the handshake.
+    unusedOptions.multicastTTL = Int(stack.configuration.defaultTTL)
     wantedAddress = listener.wantedAddress
     parameters.signatureKeys = connection.parameters.signatureKeys
     storedOptions.signatureKeys = parameters.signatureKeys

@@ -33,15 +33,13 @@ public final class UDPSocket: DatagramSocket {
   override func probe(
     _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
   ) throws(NetworkError) {
-    try udp.probe(to: destination, control: control)
+    _ = try udp.way(to: destination, control: control)
   }
 
   // MARK: Corking
 
   /// The bytes that MSG_MORE or UDP_CORK have gathered for one datagram, and where it goes.
-  private var gathered: [UInt8]?
-  private var gatheredTarget: Endpoint?
-  private var gatheredControl: DatagramControl?
+  private var gathered: (bytes: [UInt8], way: UDPWay)?
   private var isCorked = false
   /// The address and the control messages of a call do not count: another has begun the datagram.
   public var isGathering: Bool { gathered != nil }
@@ -51,21 +49,15 @@ public final class UDPSocket: DatagramSocket {
   ) throws(NetworkError) {
     let isGathering = more || isCorked
     guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination, control: control) }
+    let before = gathered
+    // What does not fit takes with it what is there.
+    gathered = nil
     // The first call decides where the datagram goes and finds out whether it can, as in Linux.
-    let before = gathered ?? []
-    if gathered == nil {
-      gatheredTarget = destination
-      gatheredControl = control
-    }
-    do {
-      try udp.prepare(
-        before.count + bytes.byteCount, to: gatheredTarget, control: gatheredControl, isFirst: gathered == nil)
-    } catch {
-      // What does not fit takes with it what is there.
-      gathered = nil
-      throw error
-    }
-    gathered = before + bytes.withUnsafeBytes { Array($0) }
+    let way = if let before { before.way } else { try udp.way(to: destination, control: control) }
+    let whole = (before?.bytes ?? []) + bytes.withUnsafeBytes { Array($0) }
+    try udp.check(whole.count, on: way)
+    if before == nil { try udp.checkSendable() }
+    gathered = (whole, way)
     guard !isGathering else { return }
     do { try sendGathered() } catch {
       // Whoever waits for room tries again with the last part.
@@ -74,10 +66,25 @@ public final class UDPSocket: DatagramSocket {
     }
   }
 
+  public override func send(
+    _ memory: TransferMemory, to destination: Endpoint?, flags: TransferFlags, control: DatagramControl?
+  ) async throws(SocketError) -> Int {
+    guard gathered != nil, flags.contains(.probe) || !memory.isComplete else {
+      return try await super.send(memory, to: destination, flags: flags, control: control)
+    }
+    // A probe adds nothing, but ends the datagram as another call would; a part without memory takes it along.
+    guard flags.contains(.probe) else {
+      gathered = nil
+      throw .badMemory
+    }
+    if !flags.contains(.more), !isCorked { try networked { () throws(NetworkError) in try sendGathered() } }
+    return memory.count
+  }
+
   private func sendGathered() throws(NetworkError) {
     guard let whole = gathered else { return }
     gathered = nil
-    try udp.send(whole.span.bytes, to: gatheredTarget, control: gatheredControl, isPrepared: true)
+    try udp.send(whole.bytes.span.bytes, on: whole.way)
   }
 
   public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {

@@ -50,15 +50,19 @@ extension TCPConnection {
     guard current.canSendData, !isSendClosed else { return 0 }
     let taken = enqueue(bytes)
     guard taken > 0 else { return 0 }
-    if isFinal || taken == bytes.byteCount, let stamps {
-      stamps.mark(writeEnd - 1, kinds)
-      outputHold.insert(.stamps)
-    }
+    if isFinal || taken == bytes.byteCount { markLast(kinds) }
     let wasCorked = chosen.isCorked
     if more { chosen.isCorked = true }
     output(at: layer.loop.now)
     chosen.isCorked = wasCorked
     return taken
+  }
+
+  /// ``stamps`` tell of the byte that was queued last.
+  func markLast(_ kinds: [StreamStamps.Kind]) {
+    guard let stamps else { return }
+    stamps.mark(writeEnd - 1, kinds)
+    outputHold.insert(.stamps)
   }
 
   /// What ``output(at:)`` does while somebody waits for a stamp.

@@ -37,7 +37,8 @@ extension TCPConnection {
     if chosen.interfaceIndex != parameters.interfaceIndex {
       chosen.interfaceIndex = parameters.interfaceIndex
       isSelective = chosen.isSelective
-      if current != .closed { _ = findPath() }
+      // The way that it had is none any more, even if there is no other.
+      if current != .closed, !findPath() { path.invalidate() }
     }
     if wasCounted { takePort() }
   }

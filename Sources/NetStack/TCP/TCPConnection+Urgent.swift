@@ -18,11 +18,12 @@ extension TCPConnection {
 
   // MARK: Sending
 
-  /// As ``send(_:)``; the last byte is urgent (MSG_OOB).
-  public func sendUrgent(_ bytes: RawSpan, more: Bool = false) -> Int {
+  /// As ``send(_:)``; the last byte is urgent (MSG_OOB), and ``stamps`` tell of it as `kinds` say.
+  public func sendUrgent(_ bytes: RawSpan, _ kinds: [StreamStamps.Kind]? = nil) -> Int {
     guard current.canSendData, !isSendClosed else { return 0 }
     let taken = enqueue(bytes)
     guard taken > 0 else { return 0 }
+    if let kinds, taken == bytes.byteCount { markLast(kinds) }
     urgentEnd = writeEnd
     isUrgentMode = true
     output(at: layer.loop.now)

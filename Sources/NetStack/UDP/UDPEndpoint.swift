@@ -1,5 +1,12 @@
 import Packets
 
+/// Whom a datagram goes to, and how.
+public struct UDPWay {
+  let target: Endpoint
+  let path: Path
+  let control: DatagramControl?
+}
+
 /// One end of UDP: what a UDP socket stands on.
 ///
 ///     let endpoint = stack.udp.open()
@@ -79,50 +86,41 @@ public final class UDPEndpoint: DatagramEndpoint {
     forgetPath()
   }
 
-  /// Sends one datagram to `destination`, or to the connected peer; `isPrepared`: ``prepare(_:to:control:isFirst:)`` has
-  /// looked at it.
+  /// Sends one datagram to `destination`, or to the connected peer.
   ///
   /// - Throws: ``NetworkError/wouldBlock`` if the device is busy (``Readiness/writable`` follows),
   ///   ``NetworkError/messageTooLong``, ``NetworkError/destinationRequired``, a pending error, and what looking up the
   ///   path throws.
   public func send(
-    _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil, isPrepared: Bool = false
+    _ payload: RawSpan, to destination: Endpoint? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
     guard payload.byteCount <= 65535 else { throw .messageTooLong }
-    let (target, path) = try way(to: destination, control)
-    let size = control?.segmentSize ?? segmentSize
-    if !isPrepared {
-      // Pieces have to fit, not the whole.
-      try checkLength(UDPField.headerLength + payload.byteCount, on: path, isCut: size > 0)
-      try checkSendable()
-    }
+    let way = try way(to: destination, control: control)
+    try check(payload.byteCount, on: way)
+    try checkSendable()
+    try send(payload, on: way)
+  }
+
+  /// Sends what ``check(_:on:)`` has found to fit.
+  public func send(_ payload: RawSpan, on way: UDPWay) throws(NetworkError) {
+    let size = way.control?.segmentSize ?? segmentSize
     if size > 0 {
-      try sendInPieces(payload, of: size, target, on: path, control)
+      try sendInPieces(payload, of: size, way.target, on: way.path, way.control)
     } else {
-      try sendOne(payload, target, on: path, control)
+      try sendOne(payload, way.target, on: way.path, way.control)
     }
   }
 
-  /// Fails as ``send(_:to:control:isPrepared:)`` would with `length` octets so far, more of which are to come; `isFirst`:
-  /// they are the first of the datagram, with which a pending error is told.
-  public func prepare(
-    _ length: Int, to destination: Endpoint?, control: DatagramControl?, isFirst: Bool
-  ) throws(NetworkError) {
-    let (_, path) = try way(to: destination, control)
-    try checkLength(
-      UDPField.headerLength + length, on: path, isCut: (control?.segmentSize ?? segmentSize) > 0)
-    if isFirst { try checkSendable() }
+  /// ``NetworkError/messageTooLong`` or ``NetworkError/packetTooBig(mtu:)`` for a payload of `length` octets.
+  public func check(_ length: Int, on way: UDPWay) throws(NetworkError) {
+    // Of what is cut up the pieces have to fit, not the whole.
+    let isCut = (way.control?.segmentSize ?? segmentSize) > 0
+    try checkLength(UDPField.headerLength + length, on: way.path, isCut: isCut)
   }
 
-  /// Fails as ``send(_:to:control:isPrepared:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s (MSG_PROBE).
-  public func probe(to destination: Endpoint? = nil, control: DatagramControl? = nil) throws(NetworkError) {
-    _ = try way(to: destination, control)
-  }
-
-  /// Whom a datagram goes to, and how.
-  private func way(
-    to destination: Endpoint?, _ control: DatagramControl?
-  ) throws(NetworkError) -> (Endpoint, Path) {
+  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor
+  /// ``checkSendable()``'s.
+  public func way(to destination: Endpoint?, control: DatagramControl?) throws(NetworkError) -> UDPWay {
     try checkOpen()
     guard var target = destination ?? remote else { throw .destinationRequired }
     // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
@@ -130,7 +128,7 @@ public final class UDPEndpoint: DatagramEndpoint {
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     let path = try path(to: target, control)
     if target.address.isUnspecified { target.address = path.destination }
-    return (target, path)
+    return UDPWay(target: target, path: path, control: control)
   }
 
   /// UDP_SEGMENT: cuts what one call sends into datagrams of `size` bytes, the last of which may be shorter (Linux

@@ -84,6 +84,13 @@ struct LoopbackAddressTests {
       await k.settle()
       await k.receive(u, 9, dontWait)
     },
+    Scenario("a group that is none was not joined") { k in
+      let s = await k.udp()
+      for group: [UInt8] in [[0, 0, 0, 0], [127, 0, 0, 1]] {
+        await k.set(s, 0, OptionName.IP_DROP_MEMBERSHIP, bytes: group + [0, 0, 0, 0])
+        await k.set(s, 0, OptionName.IP_ADD_MEMBERSHIP, bytes: group + [0, 0, 0, 0])
+      }
+    },
     Scenario("IP_PKTINFO without an address leaves it to the route") { k in
       let (b, port) = await k.boundUDP()
       let u = await k.udp()

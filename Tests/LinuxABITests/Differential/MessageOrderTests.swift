@@ -87,6 +87,15 @@ struct MessageOrderTests {
       await k.settle()
       await k.receive(b, 20, dontWait)
     },
+    Scenario("MSG_MORE: the way stays, even if the socket is dissolved") { k in
+      let s = await k.udp()
+      await k.bind(s)
+      let port = await k.port(s)
+      await k.connect(s, port)
+      await k.send(s, "some", more, to: port, [239, 1, 2, 3])
+      await k.connect(s, 0, family: 0, length: 2)
+      await k.send(s, " more", 0, to: port, [240, 0, 0, 1])
+    },
     Scenario("MSG_MORE: what does not fit takes with it what is there") { k in
       let (b, port) = await k.boundUDP()
       let s = await k.udp()
@@ -96,6 +105,37 @@ struct MessageOrderTests {
       await k.write(s, "kept")
       await k.settle()
       await k.receive(b, 20, dontWait)
+    },
+    Scenario("MSG_MORE: a probe ends the datagram, a part from nowhere drops it") { k in
+      let (b, port) = await k.boundUDP()
+      let s = await k.udp()
+      await k.send(s, "some", more, to: port)
+      await k.send(s, "not sent", MessageFlags.MSG_PROBE | more, to: 9)
+      await k.send(s, "not sent", MessageFlags.MSG_PROBE, to: 9)
+      await k.settle()
+      await k.receive(b, 20, dontWait)
+      await k.send(s, "lost", more, to: port)
+      await k.call(.write, s, 8, 4)
+      await k.send(s, "whole", 0, to: port)
+      await k.settle()
+      await k.receive(b, 20, dontWait)
+    },
+    Scenario("addresses that are too short, of no family") { k in
+      for kind in MessageKind.allowed {
+        let s = await kind.make(k)
+        for length in [0, 2, 15] {
+          let message = Int(k.put([8, 0, 0, 0, 0, 0, 0, 1]))
+          await k.call(.sendto, s, message, 8, 0, Int(k.put(Session.inet(0, family: 0))), length)
+        }
+      }
+    },
+    Scenario("dissolving a datagram socket takes its interface too") { k in
+      for kind in MessageKind.allowed {
+        let s = await kind.make(k)
+        await k.set(s, 1, OptionName.SO_BINDTOIFINDEX, 77)
+        await k.connect(s, 0, family: 0, length: 2)
+        await k.get(s, 1, OptionName.SO_BINDTOIFINDEX)
+      }
     },
     Scenario("ping sockets: the type before the family, the family before the rest") { k in
       let s = await k.socket(SocketType.SOCK_DGRAM, Protocol.IPPROTO_ICMP)
@@ -181,7 +221,8 @@ struct MessageOrderTests {
         k.kernel.bytes(end - UInt(count), count).initializeMemory(as: UInt8.self, repeating: 0)
         for (level, name) in [
           (Int32(1), OptionName.SO_BROADCAST), (1, OptionName.SO_LINGER), (1, OptionName.SO_RCVTIMEO),
-          (0, OptionName.IP_TOS), (0, OptionName.IP_MINTTL), (17, OptionName.UDP_CORK),
+          (0, OptionName.IP_TOS), (0, OptionName.IP_MINTTL), (0, OptionName.IP_LOCAL_PORT_RANGE),
+          (17, OptionName.UDP_CORK),
         ] {
           await k.call(.setsockopt, s, Int(level), Int(name), Int(end) - count, length)
         }

@@ -93,6 +93,34 @@ struct StreamAftermathTests {
       await k.receive(s, 1, dontWait)
       await k.error(s)
     },
+    Scenario("who is bound to an interface that is not there sends not even a reset") { k in
+      let (a, b) = await k.pair()
+      await k.set(a, 1, OptionName.SO_BINDTOIFINDEX, 77)
+      await k.write(a, "x")
+      await k.settle()
+      await k.receive(b, 1, dontWait)
+      await k.connect(a, 0, family: 0, length: 2)
+      await k.settle()
+      await k.name(.getpeername, b)
+    },
+    Scenario("in TIME-WAIT bind forgets the path") { k in
+      let (s, _) = await ended(k)
+      await k.bind(s)
+      await k.get(s, 0, OptionName.IP_MTU)
+    },
+    Scenario("a listener that ends forgets that it was shut down before") { k in
+      let s = await k.tcp(nonBlocking)
+      await k.call(.shutdown, s, 2)
+      await k.listen(s)
+      await k.call(.shutdown, s, 0)
+      await k.receive(s, 1)
+      await k.poll(s)
+    },
+    Scenario("an accepted stream has its IP_MULTICAST_TTL from the peer") { k in
+      let (a, b) = await k.pair()
+      await k.get(a, 0, OptionName.IP_MULTICAST_TTL)
+      await k.get(b, 0, OptionName.IP_MULTICAST_TTL)
+    },
     Scenario("no bytes are asked for, and there is an error") { k in
       for flags in [0, MessageFlags.MSG_WAITALL] {
         let s = await refused(k)

@@ -28,6 +28,13 @@ struct StreamStampTests {
   }
 
   static let scenarios: [Scenario] = [
+    Scenario("of an urgent byte") { k in
+      let (a, _) = await k.pair()
+      await k.sendMessage(a, "abc", [ControlMessage(1, OptionName.SO_TIMESTAMPING, 2)], MessageFlags.MSG_OOB)
+      await k.settle()
+      await k.poll(a)
+      await k.receiveMessage(a, 9, MessageFlags.MSG_ERRQUEUE)
+    },
     Scenario("of every kind, alone and together") { k in
       for kinds in [sent, scheduled, acknowledged, sent | scheduled | acknowledged, 1] {
         let (a, b) = await k.pair()

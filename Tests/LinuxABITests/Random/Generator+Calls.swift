@@ -119,7 +119,7 @@ extension Generator {
       message.nameLength = chance(0.95) ? 16 : one(of: [0, 1, 2, 15, 17, 128, 129, 500, -1, Int32.min])
     }
     if chance(0.03) { message.bufferCount = one(of: [1025, -1, 0]) }
-    if chance(0.4) { message.control = control }
+    if chance(0.4) { message.control = control(kinds[slot]) }
     add(.sendmsg, .slot(slot), pointer(.message(message)), .number(sendFlags(kinds[slot])))
   }
 

@@ -69,7 +69,13 @@ extension Generator {
       default: 255
       }
     let level = chance(0.9) ? one(of: [1, 1, 0, 0, own]) : one(of: Self.numbers.map(\.level))
-    return (level, one(of: Self.numbers.first { $0.level == level }!.names))
+    let name = one(of: Self.numbers.first { $0.level == level }!.names)
+    // Where there are no ports Linux tells octets of the message in their place; the time stamps of datagrams that were
+    // sent bring the packets along.
+    let isPort =
+      level == 0 && name == OptionName.IP_RECVORIGDSTADDR && kinds[slot] != .stream && kinds[slot] != .datagram
+    let isStamp = level == 1 && name == OptionName.SO_TIMESTAMPING && kinds[slot] != .stream
+    return (level, isPort ? OptionName.IP_RECVTTL : isStamp ? OptionName.SO_TIMESTAMP : name)
   }
 
   mutating func getOption() {
@@ -142,7 +148,7 @@ extension Generator {
   ]
 
   /// Control messages, mostly good ones.
-  var control: [UInt8] {
+  func control(_ kind: Kind?) -> [UInt8] {
     let messages: [ControlMessage] = [
       ControlMessage(0, OptionName.IP_TTL, one(of: [1, 64, 255, 0, 256, -1])),
       ControlMessage(0, OptionName.IP_TOS, one(of: [0, 4, 0xB8, 255, 256])),
@@ -154,7 +160,8 @@ extension Generator {
       ControlMessage(0, OptionName.IP_RETOPTS, [1, 1, 1, 0]),
       ControlMessage(17, OptionName.UDP_SEGMENT, [3, 0]), ControlMessage(17, OptionName.UDP_SEGMENT, [0, 0, 0, 0]),
       ControlMessage(1, OptionName.SO_MARK, 3), ControlMessage(1, OptionName.SO_PRIORITY, 3),
-      ControlMessage(1, OptionName.SO_TIMESTAMPING, one(of: [0, 2, 1 << 20])), ControlMessage(1, 1, [0, 0, 0, 0]),
+      ControlMessage(1, OptionName.SO_TIMESTAMPING, one(of: kind == .stream ? [0, 2, 1 << 20] : [0, 1 << 20])),
+      ControlMessage(1, 1, [0, 0, 0, 0]),
       ControlMessage(6, 1, 1), ControlMessage(0, 99, 1), ControlMessage(99, 1, []),
     ]
     var message = one(of: messages)

@@ -89,15 +89,11 @@ final class Player {
       )
     case .room(let count):
       let pointer = session.room(max(count, 1))
-      return (Int(pointer), { _ in self.stored(session.get(pointer, count: count), by: step) })
+      return (Int(pointer), { self.stored([(pointer, count)], by: step, $0) })
     case .end(let count):
       let pointer = session.kernel.base + UInt(arenaSize - count)
       session.kernel.bytes(pointer, count).initializeMemory(as: UInt8.self, repeating: 0)
-      // How much of it is stored before the fault is nobody's promise.
-      return (
-        Int(pointer),
-        { $0 == -Int(Errno.EFAULT.rawValue) ? "" : self.stored(session.get(pointer, count: count), by: step) }
-      )
+      return (Int(pointer), { self.stored([(pointer, count)], by: step, $0) })
     case .nameRoom:
       let pointer = session.room(16)
       return (Int(pointer), { _ in self.name(pointer) })
@@ -146,13 +142,7 @@ final class Player {
       }
     }
     let pointer = session.put(words.withUnsafeBytes { Array($0) })
-    return (
-      pointer,
-      { result in
-        if rooms.isEmpty { return "" }
-        return self.stored(rooms.flatMap { self.session.get($0.0, count: $0.1) }, by: step)
-      }
-    )
+    return (pointer, { rooms.isEmpty ? "" : self.stored(rooms, by: step, $0) })
   }
 
   private func header(_ message: DrawnMessage, of step: Step) async -> (Int, ((Int) -> String)?) {
@@ -192,10 +182,11 @@ final class Player {
     return ", \(bytes[0]) \(bytes[4...7].map(String.init).joined(separator: ".")):\(session.portName(port))"
   }
 
-  /// What a call stored in a buffer, without what differs from run to run.
-  private func stored(_ bytes: [UInt8], by step: Step) -> String {
-    if step.isSecret { return "" }
-    var bytes = bytes
+  /// What a call stored in buffers, without what differs from run to run. How much it stores before a fault is nobody's
+  /// promise.
+  private func stored(_ rooms: [(UInt, Int)], by step: Step, _ result: Int) -> String {
+    if step.isSecret || result == -Int(Errno.EFAULT.rawValue) { return "" }
+    var bytes = rooms.flatMap { session.get($0.0, count: $0.1) }
     if step.number.receives { Self.mask(&bytes) }
     if let last = bytes.lastIndex(where: { $0 != 0 }) { bytes.removeSubrange((last + 1)...) } else { bytes = [] }
     let sum = bytes.reduce(into: UInt32(17)) { $0 = $0 &* 31 &+ UInt32($1) }
