@@ -25,7 +25,10 @@ extension SystemCalls {
     case OptionName.SO_REUSEPORT: socket.options.reusePort = number != 0
     case OptionName.SO_BROADCAST: socket.options.broadcast = number != 0
     case OptionName.SO_KEEPALIVE: socket.options.keepAlive = number != 0
-    case OptionName.SO_DONTROUTE: socket.options.dontRoute = number != 0
+    case OptionName.SO_DONTROUTE:
+      socket.options.dontRoute = number != 0
+      // Even if nothing changes.
+      (socket as? DatagramSocket)?.forgetPath()
     case OptionName.SO_OOBINLINE: socket.options.outOfBandInline = number != 0
     case OptionName.SO_TIMESTAMP, OptionName.SO_TIMESTAMPNS, OptionName.SO_TIMESTAMP_NEW,
       OptionName.SO_TIMESTAMPNS_NEW:

@@ -73,6 +73,8 @@ public class DatagramSocket: Socket {
   /// Takes an ephemeral port if it has none (Linux `inet_autobind`), which every send begins with.
   public func bindIfNeeded() throws(NetworkError) {}
 
+  public func forgetPath() { endpoint.forgetPath() }
+
   /// connect(2) has chosen a peer, whatever its port.
   public var isConnected: Bool { endpoint.remote != nil }
 

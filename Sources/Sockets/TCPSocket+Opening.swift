@@ -164,7 +164,6 @@ extension TCPSocket {
     role = .unconnected
     isReceiveShut = false
     isSendShut = false
-    leftOver = (0, 0)
     leaveGap(2)
     rebind()
   }

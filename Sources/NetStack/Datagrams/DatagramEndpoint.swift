@@ -236,7 +236,8 @@ public class DatagramEndpoint {
     onReadiness?(.writable)
   }
 
-  func forgetPath() { path = nil }
+  /// The path of the last datagram is looked up again with the next.
+  public func forgetPath() { path = nil }
 
   // MARK: Ending
 

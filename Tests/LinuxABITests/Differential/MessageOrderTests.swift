@@ -120,6 +120,13 @@ struct MessageOrderTests {
       await k.settle()
       await k.receive(b, 20, dontWait)
     },
+    Scenario("with SO_DONTROUTE, whatever its value, the path is forgotten") { k in
+      let s = await k.udp()
+      await k.connect(s, 9)
+      await k.get(s, 0, OptionName.IP_MTU)
+      await k.set(s, 1, OptionName.SO_DONTROUTE, 0)
+      await k.get(s, 0, OptionName.IP_MTU)
+    },
     Scenario("addresses that are too short, of no family") { k in
       for kind in MessageKind.allowed {
         let s = await kind.make(k)
