@@ -100,8 +100,10 @@ extension Generator {
       return
     }
     let (level, name) = option(slot)
-    let value =
+    let drawn =
       chance(0.6) ? Int32(number(0...1)) : one(of: [2, 3, 4, 7, 127, 128, 255, 256, 300, 70000, -1, -2, Int32.max])
+    // Beside lo, which has the index 1, this machine may have any interfaces.
+    let value = name == OptionName.SO_BINDTOIFINDEX && drawn > 1 ? 70000 : drawn
     let length = chance(0.85) ? 4 : one(of: [0, 1, 2, 3, 5, 8, 12, 16])
     let bytes = withUnsafeBytes(of: value) { Array($0) } + Array(repeating: 0, count: 12)
     add(

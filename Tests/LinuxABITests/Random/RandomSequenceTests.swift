@@ -13,7 +13,11 @@ import Testing
 struct RandomSequenceTests {
   private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap(Int.init) }
 
-  @Test func sequences() throws {
+  /// Older kernels answer some of it differently.
+  private static let isRecent = KernelVersion.host >= KernelVersion(6, 18)
+
+  @Test(.enabled(if: isRecent || setting("WIREBENCH_SEQUENCES") != nil, "it compares with Linux 6.18 or later"))
+  func sequences() throws {
     let wanted = Self.setting("WIREBENCH_SEQUENCES")
     let first = Self.setting("WIREBENCH_SEED") ?? 1
     let comparison = Comparison()
