@@ -18,11 +18,12 @@ extension KeptOption {
   private static let socketLevel: [Entry] = [
     (
       [
-        OptionName.SO_DEBUG, OptionName.SO_NO_CHECK, OptionName.SO_RXQ_OVFL, OptionName.SO_WIFI_STATUS,
+        OptionName.SO_DEBUG, OptionName.SO_RXQ_OVFL, OptionName.SO_WIFI_STATUS,
         OptionName.SO_NOFCS, OptionName.SO_SELECT_ERR_QUEUE, OptionName.SO_PREFER_BUSY_POLL, OptionName.SO_RCVMARK,
         OptionName.SO_RCVPRIORITY,
       ], KeptOption(rule: .flag)
     ),
+    ([OptionName.SO_NO_CHECK], KeptOption(rule: .flag, field: \SocketOptions.omitsSums)),
     ([OptionName.SO_LOCK_FILTER], KeptOption(rule: .lock)),
     ([OptionName.SO_BSDCOMPAT], KeptOption(rule: .ignored)),
     ([OptionName.SO_MARK], KeptOption(rule: .any)),

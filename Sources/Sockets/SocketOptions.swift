@@ -32,6 +32,8 @@ public struct SocketOptions: Sendable, Equatable {
   public var joinsDatagrams: Int32 = 0
   /// IP_CHECKSUM: the sums of received datagrams are told.
   public var tellsSums: Int32 = 0
+  /// SO_NO_CHECK: UDP goes out without checksums.
+  public var omitsSums: Int32 = 0
   /// IP_OPTIONS
   public var headerOptions: IPv4HeaderOptions?
   /// TCP_SAVE_SYN

@@ -16,6 +16,7 @@ public final class UDPSocket: DatagramSocket {
     udp.segmentSize = Int(options.segmentSize)
     udp.joinsDatagrams = options.joinsDatagrams != 0
     udp.keepsSums = options.tellsSums != 0
+    udp.omitsSums = options.omitsSums != 0
   }
 
   public override func bindIfNeeded() throws(NetworkError) {

@@ -31,7 +31,7 @@ extension DatagramEndpoint {
     if control.interfaceIndex != 0 { index = control.interfaceIndex }
     if index == 0 { index = isGroup ? multicastInterface?.index ?? 0 : unicastIndex }
     let fresh = try stack.path(
-      to: destination, from: source, via: index, isTransparent: rules.isTransparent,
+      to: destination, from: source, via: index, isTransparent: takesAnySource,
       staysOnLink: rules.staysOnLink || control.staysOnLink, headerOptions: control.headerOptions ?? headerOptions)
     if fresh.isBroadcast && !allowsBroadcast { throw .permissionDenied }
     return fresh

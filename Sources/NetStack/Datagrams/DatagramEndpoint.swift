@@ -236,6 +236,9 @@ public class DatagramEndpoint {
     onReadiness?(.writable)
   }
 
+  /// True if it may speak from an address that is not this host's.
+  var takesAnySource: Bool { rules.isTransparent }
+
   /// The path of the last datagram is looked up again with the next.
   public func forgetPath() { path = nil }
 

@@ -114,6 +114,9 @@ public final class RawEndpoint: DatagramEndpoint {
     return (target, try path(to: Endpoint(target, 0), control))
   }
 
+  /// Whoever writes the header himself may write any source into it (Linux `inet_sk_flowi_flags`).
+  override var takesAnySource: Bool { includesHeader || super.takesAnySource }
+
   /// What is sent without a header of its own goes out even after shutdown or with an error pending, as in Linux.
   public override func checkSendable() throws(NetworkError) {
     if includesHeader { try super.checkSendable() }

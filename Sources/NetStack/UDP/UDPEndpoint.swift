@@ -25,6 +25,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   var joint: UDPJoint?
   /// IP_CHECKSUM: the sum of what is received and had to be checked here is kept.
   public var keepsSums = false
+  /// SO_NO_CHECK: datagrams go out with a checksum of zero, which is none (RFC 768).
+  public var omitsSums = false
 
   /// Takes a local address and port. An unspecified address stands for all; port 0 asks for an ephemeral one.
   ///
@@ -138,7 +140,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   ) throws(NetworkError) {
     let header = path.networkHeaderLength + UDPField.headerLength
     guard min(payload.byteCount, size) + header <= path.mtu else { throw .messageTooLong }
-    guard payload.byteCount <= size * Self.segmentLimit else { throw .invalidArgument }
+    // Whoever cuts them up sums them too (Linux `udp_send_skb`).
+    guard payload.byteCount <= size * Self.segmentLimit, !omitsSums else { throw .invalidArgument }
     if path.interface.isLoopback, payload.byteCount > size {
       try sendOne(payload, target, on: path, control)
       stack.udp.sent(
@@ -165,7 +168,8 @@ public final class UDPEndpoint: DatagramEndpoint {
       | UInt64(UDPField.headerLength + payload.byteCount) << 16
     do {
       try stack.ip.send(
-        on: path, .udp, header: header, payload, offload: .udp, options: options(for: target.address, control))
+        on: path, .udp, header: header, payload, offload: omitsSums ? .none : .udp,
+        options: options(for: target.address, control))
     } catch {
       stack.udp.count { $0.sndbufErrors &+= error == .wouldBlock || error == .noBuffers ? 1 : 0 }
       throw noteBusy(error)

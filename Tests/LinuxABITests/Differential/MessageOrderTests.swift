@@ -48,6 +48,27 @@ struct MessageOrderTests {
         await k.name(.getsockname, s)
       }
     },
+    Scenario("without checksums nothing is cut up") { k in
+      let (to, port) = await k.boundUDP()
+      let u = await k.udp()
+      await k.set(u, 1, OptionName.SO_NO_CHECK, 1)
+      await k.send(u, "plain", 0, to: port)
+      await k.set(u, 17, OptionName.UDP_SEGMENT, 3)
+      for text in ["", "ab", "abcd", "abcdef"] { await k.send(u, text, 0, to: port) }
+      await k.set(u, 1, OptionName.SO_NO_CHECK, 0)
+      await k.send(u, "abcd", 0, to: port)
+      await k.settle()
+      for _ in 0..<4 { await k.receive(to, 9, dontWait) }
+    },
+    Scenario("a short number of the IP level is one byte") { k in
+      let u = await k.udp()
+      let last = Int(k.kernel.base) + arenaSize - 1
+      k.kernel.bytes(UInt(last), 1).storeBytes(of: 16, as: UInt8.self)
+      for name in [OptionName.IP_TOS, OptionName.IP_TTL, OptionName.IP_MULTICAST_TTL, OptionName.IP_FREEBIND] {
+        for length in 1...4 { await k.call(.setsockopt, u, 0, Int(name), last, length) }
+        await k.get(u, 0, name)
+      }
+    },
     Scenario("without a port to be had") { k in
       let range = [UInt16(41_234), 41_234].withUnsafeBytes { Array($0) }
       let (first, second) = (await k.udp(), await k.udp())

@@ -52,4 +52,29 @@ struct UDPTests {
     }
     #expect(network.frameCount == before)
   }
+
+  @Test(
+    "a datagram without a checksum has zero there, and is taken", arguments: [DeviceFeatures([]), .transmitChecksum])
+  func withoutChecksum(features: DeviceFeatures) throws {
+    let network = TestNetwork()
+    let a = network.addHost("10.0.0.1/24", features: features)
+    let b = network.addHost("10.0.0.2/24")
+    let server = b.stack.udp.open()
+    try server.bind(to: Endpoint(IPv4Address.any, 7))
+    let client = a.stack.udp.open()
+    client.omitsSums = true
+    network.isRecording = true
+    for length in [1, 3000] {
+      try client.send([UInt8](repeating: 7, count: length).span.bytes, to: Endpoint(b.address, 7))
+    }
+    network.advance(.seconds(1))
+    #expect(server.receive()?.1.count == 1 && server.receive()?.1.count == 3000)
+    var sums: [[UInt8]] = []
+    for (_, _, bytes) in network.recording where bytes[12] == 8 && bytes[13] == 0 {
+      // The first fragment of a datagram has the header.
+      let offset = Int(bytes[20] & 0x1F) << 8 | Int(bytes[21])
+      if offset == 0 { sums.append(Array(bytes[40..<42])) }
+    }
+    #expect(sums == [[0, 0], [0, 0]])
+  }
 }
