@@ -51,7 +51,7 @@ extension SystemCalls {
       new = InterfaceAddress(old.subnet, label: old.label, broadcast: old.broadcast, peer: value)
     }
     // An address that has become another's twin is gone, and nobody is told.
-    do { try interface.replace(old, with: new) } catch {}
+    try? interface.replace(old, with: new)
   }
 
   /// SIOCSIFADDR: the mask is that of the address's class, until SIOCSIFNETMASK says better.
