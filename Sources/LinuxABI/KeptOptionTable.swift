@@ -26,7 +26,7 @@ extension KeptOption {
     ([OptionName.SO_NO_CHECK], KeptOption(rule: .flag, field: \SocketOptions.omitsSums)),
     ([OptionName.SO_LOCK_FILTER], KeptOption(rule: .lock)),
     ([OptionName.SO_BSDCOMPAT], KeptOption(rule: .ignored)),
-    ([OptionName.SO_MARK], KeptOption(rule: .any)),
+    ([OptionName.SO_MARK], KeptOption(rule: .any, field: \SocketOptions.mark)),
     ([OptionName.SO_BUSY_POLL], KeptOption(rule: .range(0...Int32.max))),
     ([OptionName.SO_MAX_PACING_RATE, OptionName.SO_INCOMING_CPU], KeptOption(rule: .any, initial: -1)),
     ([OptionName.SO_BUSY_POLL_BUDGET], KeptOption(rule: .forgotten(0...65_535), isWriteOnly: true)),

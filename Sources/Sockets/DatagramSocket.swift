@@ -36,6 +36,7 @@ public class DatagramSocket: Socket {
   public var options: SocketOptions {
     get { storedOptions }
     set {
+      if newValue.mark != storedOptions.mark { endpoint.forgetPath() }
       storedOptions = newValue
       arrival.adopt(newValue, at: stack.loop.now)
       endpoint.receiveQueueLimit = newValue.receiveBuffer
@@ -96,7 +97,7 @@ public class DatagramSocket: Socket {
   /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`. `length`: octets of
   /// the whole message.
   func probe(
-    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
     throw .operationNotSupported
   }
@@ -158,7 +159,8 @@ public class DatagramSocket: Socket {
   ) throws(SocketError) -> Int {
     try networked { () throws(NetworkError) in
       try memory.withBytes(memory.presentCount) { (bytes) throws(NetworkError) in
-        try probe(bytes.bytes, of: memory.count, to: destination, control)
+        try probe(
+          bytes.bytes, of: memory.count, to: destination, more: flags.contains(.more), control)
       }
       guard !flags.contains(.probe) else { return }
       // With its headers it would be more than a datagram can be.

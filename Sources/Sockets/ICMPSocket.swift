@@ -22,7 +22,7 @@ public final class ICMPSocket: DatagramSocket {
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try icmp.connect(to: remote.address) }
   override func disconnectEndpoint() { icmp.disconnect() }
   override func probe(
-    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
     try icmp.probe(start, to: destination?.address, control: control)
   }

@@ -26,7 +26,7 @@ public final class RawSocket: DatagramSocket {
   override func connectEndpoint(to remote: Endpoint) throws(NetworkError) { try raw.connect(to: remote.address) }
   override func disconnectEndpoint() { raw.disconnect() }
   override func probe(
-    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
     try raw.probe(start, of: length, to: destination?.address, control: control)
   }
@@ -39,15 +39,17 @@ public final class RawSocket: DatagramSocket {
     }
     // MSG_MORE: a datagram grows until a call without. Unlike in UDP that one decides where it goes (Linux
     // `raw_sendmsg`).
-    let before = gathered ?? []
-    let whole = before + bytes.withUnsafeBytes { Array($0) }
+    let begun = gathered?.count ?? 0
     do {
-      try raw.prepare(bytes, of: whole.count, to: destination?.address, control: control)
-      gathered = more ? whole : nil
-      if !more { try raw.send(whole.span.bytes, to: destination?.address, control: control) }
+      try raw.prepare(bytes, of: begun + bytes.byteCount, to: destination?.address, control: control)
+      if gathered == nil { gathered = [] }
+      bytes.withUnsafeBytes { gathered?.append(contentsOf: $0) }
+      guard !more, let whole = gathered else { return }
+      try raw.send(whole.span.bytes, to: destination?.address, control: control)
+      gathered = nil
     } catch {
       // Whoever waits for room tries again with the last part.
-      gathered = error == .wouldBlock ? before : nil
+      if error == .wouldBlock { gathered?.removeSubrange(begun...) } else { gathered = nil }
       throw error
     }
   }

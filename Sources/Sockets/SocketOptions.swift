@@ -67,6 +67,8 @@ public struct SocketOptions: Sendable, Equatable {
   public var maximumAckDelay: Int32 = 200_000
   /// IP_UNICAST_IF: where datagrams to single hosts go, an index in network order; 0: where the route leads.
   public var unicastInterface: Int32 = 0
+  /// SO_MARK: may lead another way in Linux, so that the path is looked up again.
+  public var mark: Int32 = 0
   /// SO_BINDTODEVICE, as index; 0: all interfaces.
   public var interfaceIndex = 0
   /// SO_LINGER is on, and its time, which stays when it is turned off.

@@ -32,15 +32,21 @@ public final class UDPSocket: DatagramSocket {
   }
   override func disconnectEndpoint() { udp.disconnect() }
   override func probe(
-    _ start: RawSpan, of length: Int, to destination: Endpoint?, _ control: DatagramControl?
+    _ start: RawSpan, of length: Int, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {
-    _ = try udp.way(to: destination, control: control)
+    _ =
+      more || isCorked
+      ? try udp.wayToGather(for: destination, control: control) : try udp.way(to: destination, control: control)
   }
 
   // MARK: Corking
 
   /// The bytes that MSG_MORE or UDP_CORK have gathered for one datagram, and where it goes.
-  private var gathered: (bytes: [UInt8], way: UDPWay)?
+  private struct Gathered {
+    var bytes: [UInt8] = []
+    let way: UDPWay
+  }
+  private var gathered: Gathered?
   private var isCorked = false
   /// The address and the control messages of a call do not count: another has begun the datagram.
   public var isGathering: Bool { gathered != nil }
@@ -50,21 +56,22 @@ public final class UDPSocket: DatagramSocket {
   ) throws(NetworkError) {
     let isGathering = more || isCorked
     guard isGathering || gathered != nil else { return try udp.send(bytes, to: destination, control: control) }
-    let before = gathered
-    // What does not fit takes with it what is there.
-    gathered = nil
-    // The first call decides where the datagram goes and finds out whether it can, as in Linux.
-    let way = if let before { before.way } else { try udp.way(to: destination, control: control) }
-    let whole = (before?.bytes ?? []) + bytes.withUnsafeBytes { Array($0) }
-    try udp.check(whole.count, on: way)
-    if before == nil { try udp.checkSendable() }
-    gathered = (whole, way)
-    guard !isGathering else { return }
-    do { try sendGathered() } catch {
-      // Whoever waits for room tries again with the last part.
-      if error == .wouldBlock { gathered = before }
-      throw error
+    let begun = gathered?.bytes.count
+    if let begun, let way = gathered?.way {
+      do { try udp.check(begun + bytes.byteCount, on: way) } catch {
+        // What does not fit takes with it what is there.
+        gathered = nil
+        throw error
+      }
+    } else {
+      // The first call decides where the datagram goes and finds out whether it can, as in Linux.
+      let way = try udp.wayToGather(for: destination, control: control)
+      try udp.check(bytes.byteCount, on: way)
+      try udp.checkSendable()
+      gathered = Gathered(way: way)
     }
+    bytes.withUnsafeBytes { gathered?.bytes.append(contentsOf: $0) }
+    if !isGathering { try sendGathered(after: begun) }
   }
 
   public override func send(
@@ -82,10 +89,18 @@ public final class UDPSocket: DatagramSocket {
     return memory.count
   }
 
-  private func sendGathered() throws(NetworkError) {
-    guard let whole = gathered else { return }
+  /// Sends what is gathered. If the device is busy its first `begun` bytes stay: whoever waits for room tries again with
+  /// the last part.
+  private func sendGathered(after begun: Int? = nil) throws(NetworkError) {
+    guard var whole = gathered else { return }
     gathered = nil
-    try udp.send(whole.bytes.span.bytes, on: whole.way)
+    do { try udp.send(whole.bytes.span.bytes, on: udp.wayOfGathered(whole.way)) } catch {
+      if error == .wouldBlock, let begun {
+        whole.bytes.removeSubrange(begun...)
+        gathered = whole
+      }
+      throw error
+    }
   }
 
   public override func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value {

@@ -2,6 +2,14 @@ import Packets
 
 // The way of a datagram, and what its header says.
 extension DatagramEndpoint {
+  /// The path to the peer that is being connected to, which is kept; one that was kept before is dropped in any case.
+  func connectedPath(to peer: Endpoint) throws(NetworkError) -> Path {
+    connectedPath = nil
+    let path = try path(to: peer)
+    connectedPath = path
+    return path
+  }
+
   /// The path to `remote`, if the policies let datagrams go there.
   func path(to remote: Endpoint, _ control: DatagramControl? = nil) throws(NetworkError) -> Path {
     let path = try path(to: remote.address, control)

@@ -19,7 +19,7 @@ public class DatagramEndpoint {
   }
   /// Its index, which need not be an interface's: then nothing is received or sent. 0: all interfaces.
   public var boundIndex = 0 {
-    didSet { path = nil }
+    didSet { forgetPath() }
   }
   /// What it may take for its own address and port.
   public var rules = LocalAddressRules() {
@@ -54,7 +54,7 @@ public class DatagramEndpoint {
   /// IP_XFRM_POLICY: decides what is received and sent.
   public var policies: SecurityPolicies? {
     didSet {
-      path = nil
+      forgetPath()
       isSelective = filter != nil || policies != nil
     }
   }
@@ -65,7 +65,9 @@ public class DatagramEndpoint {
   /// What is known of datagrams that went wrong (IP_RECVERR, MSG_ERRQUEUE), and notices about others.
   public let errors: ErrorQueue
   /// IP_TOS, IP_TTL, IP_MULTICAST_TTL, IP_MULTICAST_LOOP, IP_MTU_DISCOVER.
-  public var tos: UInt8 = 0
+  public var tos: UInt8 = 0 {
+    didSet { if tos != oldValue { connectedPath = nil } }
+  }
   public var ttl: UInt8
   public var multicastTTL: UInt8 = 1
   public var loopsMulticast = true
@@ -82,7 +84,11 @@ public class DatagramEndpoint {
 
   private var queue: DatagramQueue
   var error: NetworkError?
+  /// The path of the last datagram, which the next one may have too.
   var path: Path?
+  /// The path that is kept for the connected peer, until an option that may lead elsewhere drops it (Linux's
+  /// `sk_dst_get`). Some kinds only find it when they connect.
+  var connectedPath: Path?
   /// A send found the device busy; told when it is not.
   private var waitsForDevice = false
 
@@ -206,12 +212,12 @@ public class DatagramEndpoint {
 
   // MARK: Sending
 
-  /// The MTU of the path to the connected peer, bytes (IP_MTU); nil if not connected.
-  public var pathMTU: Int? { path?.mtu }
+  /// The MTU of the path that is kept for the connected peer, bytes (IP_MTU); nil: there is none.
+  public var pathMTU: Int? { connectedPath?.mtu }
 
-  /// A router reported a smaller MTU for the path that is kept.
+  /// A router reported a smaller MTU for the paths that are kept.
   func lowerPathMTU(_ mtu: Int) {
-    if let path { path.mtu = min(path.mtu, mtu) }
+    for path in [path, connectedPath] { if let path { path.mtu = min(path.mtu, mtu) } }
   }
 
   func checkOpen() throws(NetworkError) {
@@ -239,8 +245,11 @@ public class DatagramEndpoint {
   /// True if it may speak from an address that is not this host's.
   var takesAnySource: Bool { rules.isTransparent }
 
-  /// The path of the last datagram is looked up again with the next.
-  public func forgetPath() { path = nil }
+  /// The path is looked up again with the next datagram.
+  public func forgetPath() {
+    path = nil
+    connectedPath = nil
+  }
 
   // MARK: Ending
 
@@ -261,7 +270,7 @@ public class DatagramEndpoint {
     guard !isClosed else { return }
     isClosed = true
     onReadiness = nil
-    path = nil
+    forgetPath()
     queue.removeAll()
     errors.removeAll()
     groups.leaveAll()

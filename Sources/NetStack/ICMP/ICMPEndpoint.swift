@@ -23,7 +23,7 @@ public final class ICMPEndpoint: DatagramEndpoint {
   /// Chooses the only peer.
   public func connect(to peer: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: Endpoint(peer, 0))
+    let path = try connectedPath(to: Endpoint(peer, 0))
     if local.port == 0 { try bind(to: Endpoint(IPAddress(.any), 0)) }
     if local.address.isUnspecified {
       local.address = path.source
@@ -52,8 +52,8 @@ public final class ICMPEndpoint: DatagramEndpoint {
     forgetPath()
   }
 
-  /// Sends an echo request: `message` begins with an ICMP header of type 8 (or 42, RFC 8335 2) and code 0, whose identifier and checksum are
-  /// filled in here.
+  /// Sends an echo request: `message` begins with an ICMP header of type 8 (or 42, RFC 8335 2) and code 0, whose
+  /// identifier and checksum are filled in here.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
   public func send(

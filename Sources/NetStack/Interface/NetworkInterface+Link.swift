@@ -97,6 +97,13 @@ extension NetworkInterface {
     if isUp && !isLoopback { for address in addresses { arp.announce(address.address) } }
   }
 
+  /// Whom frames to a group of hosts go to; nil: `address` is not a group's, and its station is to be asked for.
+  func groupStation(of address: IPv4Address) -> MACAddress? {
+    if isLoopback { return hardwareAddress }
+    if address.isMulticast { return MACAddress(multicast: address) }
+    return stack.isBroadcast(address) ? hardwareBroadcast : nil
+  }
+
   public func setHardwareBroadcast(_ new: MACAddress) {
     hardwareBroadcast = new
     stack.routes.invalidate()

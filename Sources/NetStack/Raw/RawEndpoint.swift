@@ -33,7 +33,7 @@ public final class RawEndpoint: DatagramEndpoint {
   /// Chooses the only peer.
   public func connect(to peer: IPAddress) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: Endpoint(peer, 0))
+    let path = try connectedPath(to: Endpoint(peer, 0))
     if local.address.isUnspecified { local.address = path.source }
     remote = Endpoint(path.destination, 0)
   }

@@ -1,12 +1,5 @@
 import Packets
 
-/// Whom a datagram goes to, and how.
-public struct UDPWay {
-  let target: Endpoint
-  let path: Path
-  let control: DatagramControl?
-}
-
 /// One end of UDP: what a UDP socket stands on.
 ///
 ///     let endpoint = stack.udp.open()
@@ -25,6 +18,8 @@ public final class UDPEndpoint: DatagramEndpoint {
   var joint: UDPJoint?
   /// IP_CHECKSUM: the sum of what is received and had to be checked here is kept.
   public var keepsSums = false
+  /// Whom the socket's datagrams go to, as Linux remembers it.
+  var flow = UDPFlow(source: IPAddress(.any), destination: Endpoint(.any, 0))
   /// SO_NO_CHECK: datagrams go out with a checksum of zero, which is none (RFC 768).
   public var omitsSums = false
 
@@ -58,13 +53,15 @@ public final class UDPEndpoint: DatagramEndpoint {
   ///   a broadcast address without ``allowsBroadcast``.
   public func connect(to peer: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
-    let path = try path(to: peer)
+    flow = UDPFlow(source: local.address, destination: peer)
+    let path = try connectedPath(to: peer)
     if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
     if local.address.isUnspecified {
       local.address = path.source
       hasImplicitAddress = true
     }
     remote = Endpoint(path.destination, peer.port)
+    flow = UDPFlow(source: path.source, destination: Endpoint(path.destination, peer.port))
     leaveSharers()
   }
 
@@ -105,6 +102,8 @@ public final class UDPEndpoint: DatagramEndpoint {
 
   /// Sends what ``check(_:on:)`` has found to fit.
   public func send(_ payload: RawSpan, on way: UDPWay) throws(NetworkError) {
+    // An interface that went down since the way was found loses it.
+    guard way.path.isValid || way.path.interface.isEnabled else { return }
     let size = way.control?.segmentSize ?? segmentSize
     if size > 0 {
       try sendInPieces(payload, of: size, way.target, on: way.path, way.control)
@@ -118,19 +117,6 @@ public final class UDPEndpoint: DatagramEndpoint {
     // Of what is cut up the pieces have to fit, not the whole.
     let isCut = (way.control?.segmentSize ?? segmentSize) > 0
     try checkLength(UDPField.headerLength + length, on: way.path, isCut: isCut)
-  }
-
-  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor
-  /// ``checkSendable()``'s.
-  public func way(to destination: Endpoint?, control: DatagramControl?) throws(NetworkError) -> UDPWay {
-    try checkOpen()
-    guard var target = destination ?? remote else { throw .destinationRequired }
-    // Connecting to port 0 is allowed, sending there by name is not (Linux `udp_sendmsg`).
-    guard destination?.port != 0 else { throw .invalidArgument }
-    if local.port == 0 { try bind(to: Endpoint(local.address, 0)) }
-    let path = try path(to: target, control)
-    if target.address.isUnspecified { target.address = path.destination }
-    return UDPWay(target: target, path: path, control: control)
   }
 
   /// UDP_SEGMENT: cuts what one call sends into datagrams of `size` bytes, the last of which may be shorter (Linux

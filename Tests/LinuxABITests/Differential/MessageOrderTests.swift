@@ -127,6 +127,18 @@ struct MessageOrderTests {
       await k.settle()
       await k.receive(b, 20, dontWait)
     },
+    Scenario("MSG_MORE: a datagram of single bytes, and one more") { k in
+      let (b, port) = await k.boundUDP()
+      for excess in [0, 1] {
+        let s = await k.udp()
+        await k.connect(s, port)
+        let byte = Int(k.put(Array("x".utf8)))
+        for _ in 0..<(65_506 + excess) { _ = await k.raw(.sendto, [s, byte, 1, Int(more), 0, 0]) }
+        await k.send(s, "y")
+        await k.settle()
+        await k.receive(b, 70_000, dontWait)
+      }
+    },
     Scenario("MSG_MORE: a probe ends the datagram, a part from nowhere drops it") { k in
       let (b, port) = await k.boundUDP()
       let s = await k.udp()
