@@ -74,6 +74,7 @@ public enum FileControl {
   public static let F_OFD_GETLK: Int32 = 36
   public static let F_OFD_SETLK: Int32 = 37
   public static let F_OFD_SETLKW: Int32 = 38
+  public static let F_SETLEASE: Int32 = 1024
   public static let F_GETLEASE: Int32 = 1025
   public static let F_NOTIFY: Int32 = 1026
   public static let F_DUPFD_QUERY: Int32 = 1027
@@ -81,6 +82,7 @@ public enum FileControl {
   public static let F_DUPFD_CLOEXEC: Int32 = 1030
   public static let F_SETPIPE_SZ: Int32 = 1031
   public static let F_GETPIPE_SZ: Int32 = 1032
+  public static let F_ADD_SEALS: Int32 = 1033
   public static let F_GET_RW_HINT: Int32 = 1035
   public static let F_SET_RW_HINT: Int32 = 1036
   public static let FD_CLOEXEC: Int = 1
@@ -129,6 +131,7 @@ public enum ControlRequest {
   public static let SIOCATMARK: UInt = 0x8905
   public static let SIOCGSTAMP: UInt = 0x8906
   public static let SIOCGSTAMPNS: UInt = 0x8907
+  public static let SIOCGSKNS: UInt = 0x894C
   public static let SIOCADDRT: UInt = 0x890B
   public static let SIOCDELRT: UInt = 0x890C
   public static let SIOCRTMSG: UInt = 0x890D

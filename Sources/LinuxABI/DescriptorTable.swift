@@ -1,28 +1,5 @@
-import Sockets
-
-/// The descriptors of one process: numbers to open sockets, the lowest free number first (POSIX.1-2017 2.14).
+/// The descriptors of one process: numbers to open files, the lowest free number first (POSIX.1-2017 2.14).
 struct DescriptorTable {
-  /// What dup(2) shares: the socket and the status flags. (O_NONBLOCK lives in the socket.)
-  final class OpenFile {
-    let socket: any Socket
-    /// Descriptors that refer to it.
-    var references = 0
-    /// Calls under way that may block: the socket is closed when the last of them has ended too.
-    var calls = 0
-    /// O_APPEND, O_ASYNC and O_NOATIME, which mean nothing to a socket but are kept.
-    var statusFlags = 0
-    /// Who would get signals, and which.
-    var owner = FileOwner()
-    /// Made with the first lock.
-    var locks: RecordLocks?
-    /// F_SET_RW_HINT
-    var writeHint: UInt64 = 0
-
-    var isUnused: Bool { references == 0 && calls == 0 }
-
-    init(_ socket: any Socket) { self.socket = socket }
-  }
-
   private struct Slot {
     /// Nil: reserved for a call that has not got its file yet.
     var file: OpenFile?
@@ -110,6 +87,10 @@ struct DescriptorTable {
   func closesOnExec(_ descriptor: Int32) -> Bool { slots[Int(descriptor)]?.closesOnExec ?? false }
 
   mutating func setClosesOnExec(_ descriptor: Int32, _ value: Bool) { slots[Int(descriptor)]?.closesOnExec = value }
+
+  func contains(where isWanted: (OpenFile) -> Bool) -> Bool {
+    slots.contains { $0?.file.map(isWanted) ?? false }
+  }
 
   /// All open numbers.
   var descriptors: [Int32] { slots.indices.filter { slots[$0]?.file != nil }.map(Int32.init) }

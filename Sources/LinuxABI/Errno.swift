@@ -25,6 +25,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
   public static let EFAULT = Errno(14)
   public static let EBUSY = Errno(16)
   public static let EEXIST = Errno(17)
+  public static let EXDEV = Errno(18)
   public static let ENODEV = Errno(19)
   public static let ENOTDIR = Errno(20)
   public static let EINVAL = Errno(22)
@@ -83,6 +84,8 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     13: ("EACCES", "Permission denied"),
     14: ("EFAULT", "Bad address"),
     16: ("EBUSY", "Device or resource busy"),
+    17: ("EEXIST", "File exists"),
+    18: ("EXDEV", "Invalid cross-device link"),
     19: ("ENODEV", "No such device"),
     20: ("ENOTDIR", "Not a directory"),
     22: ("EINVAL", "Invalid argument"),
@@ -92,6 +95,7 @@ public struct Errno: Error, RawRepresentable, Hashable, Sendable, CustomStringCo
     29: ("ESPIPE", "Illegal seek"),
     32: ("EPIPE", "Broken pipe"),
     33: ("EDOM", "Numerical argument out of domain"),
+    34: ("ERANGE", "Numerical result out of range"),
     35: ("EDEADLK", "Resource deadlock avoided"),
     37: ("ENOLCK", "No locks available"),
     38: ("ENOSYS", "Function not implemented"),

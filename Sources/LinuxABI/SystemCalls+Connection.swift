@@ -18,7 +18,7 @@ extension SystemCalls {
       let socket = try makeSocket(kind, protocolNumber)
       socket.isNonBlocking = flags & SocketType.SOCK_NONBLOCK != 0
       return try table.insert(
-        DescriptorTable.OpenFile(socket), closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
+        OpenFile(socket), closesOnExec: flags & SocketType.SOCK_CLOEXEC != 0)
     }
   }
 
@@ -121,7 +121,7 @@ extension SystemCalls {
         throw error.errno
       }
       accepted.isNonBlocking = flags & SocketType.SOCK_NONBLOCK != 0
-      table.fill(number, with: DescriptorTable.OpenFile(accepted))
+      table.fill(number, with: OpenFile(accepted))
       // The peer is told even if its reset came first.
       return (number, (accepted as? TCPSocket)?.acceptedPeer ?? Endpoint(.any, 0))
     }
@@ -157,10 +157,17 @@ extension SystemCalls {
     }
   }
 
-  /// The socket of a call, whose failure to exist is traced like every other result.
-  func socketFor(_ number: SystemCallNumber, _ descriptor: Int32) throws(Errno) -> any Socket {
-    if let file = table[descriptor] { return file.socket }
+  /// The file of a call, whose failure to exist is traced like every other result.
+  func fileFor(_ number: SystemCallNumber, _ descriptor: Int32) throws(Errno) -> OpenFile {
+    if let file = table[descriptor] { return file }
     return try traced(number, "\(descriptor)", { _ in 0 }) { () throws(Errno) in throw .EBADF }
+  }
+
+  /// The socket of a call; that it is none is traced too.
+  func socketFor(_ number: SystemCallNumber, _ descriptor: Int32) throws(Errno) -> any Socket {
+    let file = try fileFor(number, descriptor)
+    if case .socket(let socket) = file.content { return socket }
+    return try traced(number, "\(descriptor)", { _ in 0 }) { () throws(Errno) in try file.socket(for: number) }
   }
 
   static func withAddress<T>(

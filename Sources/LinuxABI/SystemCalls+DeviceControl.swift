@@ -8,21 +8,27 @@ extension SystemCalls {
   /// ioctl(2) with an `int` in or out, or none: FIONREAD, FIONBIO, FIOASYNC, FIOSETOWN, FIOGETOWN, SIOCOUTQ, SIOCOUTQNSD,
   /// SIOCATMARK, FIOCLEX, FIONCLEX. Returns the value it reports (0 where it reports none).
   public func ioctl(_ descriptor: Int32, _ request: UInt, _ argument: Int32 = 0) throws(Errno) -> Int32 {
-    _ = try socketFor(.ioctl, descriptor)
-    return try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16))", { _ in 0 }) { () throws(Errno) in
-      let file = try file(descriptor)
-      switch request {
-      case ControlRequest.FIONBIO: file.socket.isNonBlocking = argument != 0
-      case ControlRequest.FIOASYNC:
-        file.statusFlags = file.statusFlags & ~FileControl.O_ASYNC | (argument != 0 ? FileControl.O_ASYNC : 0)
-      case ControlRequest.FIOCLEX, ControlRequest.FIONCLEX:
-        table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
-      case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try file.owner.set(argument, in: processes)
-      case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner.signed(in: processes)
-      default: return try count(request, of: file.socket)
-      }
-      return 0
+    try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16))", { _ in 0 }) { () throws(Errno) in
+      try control(descriptor, try file(descriptor), request, argument)
     }
+  }
+
+  /// The same for an open file, not traced.
+  func control(
+    _ descriptor: Int32, _ file: OpenFile, _ request: UInt, _ argument: Int32 = 0
+  ) throws(Errno) -> Int32 {
+    switch request {
+    case ControlRequest.FIONBIO: file.set(FileControl.O_NONBLOCK, argument != 0)
+    case ControlRequest.FIOASYNC:
+      guard file.isSocket || argument == 0 else { throw .ENOTTY }
+      file.set(FileControl.O_ASYNC, argument != 0)
+    case ControlRequest.FIOCLEX, ControlRequest.FIONCLEX:
+      table.setClosesOnExec(descriptor, request == ControlRequest.FIOCLEX)
+    case ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP: try file.owner.set(argument, in: processes)
+    case ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP: return file.owner.signed(in: processes)
+    default: return try count(request, of: try file.socket)
+    }
+    return 0
   }
 
   /// What waits in the queues of a socket.
@@ -50,19 +56,27 @@ extension SystemCalls {
   /// first (Linux `sock_do_ioctl`).
   func deviceControl(_ a: Arguments) throws(Errno) -> Int {
     let request = UInt(UInt32(truncatingIfNeeded: a.word(1)))
+    return try traced(
+      .ioctl, "\(a.int(0)), 0x\(String(request, radix: 16)), 0x\(String(a.word(2), radix: 16))", { $0 }
+    ) { () throws(Errno) in try deviceControl(request, try file(a.int(0)), a) }
+  }
+
+  private func deviceControl(_ request: UInt, _ file: OpenFile, _ a: Arguments) throws(Errno) -> Int {
     let address = a.word(2)
+    if try answersFileRequest(request, on: file, a) { return 0 }
+    if let namespace = file.namespace { return try namespaceControl(namespace, file, request, a) }
+    let socket = try file.socket
     switch request {
     case ControlRequest.FIONBIO, ControlRequest.FIOASYNC, ControlRequest.FIOSETOWN, ControlRequest.SIOCSPGRP:
-      _ = try ioctl(a.int(0), request, try a.memory.load(address, as: Int32.self))
+      _ = try control(a.int(0), file, request, try a.memory.load(address, as: Int32.self))
     case ControlRequest.FIONREAD, ControlRequest.SIOCOUTQ, ControlRequest.FIOGETOWN, ControlRequest.SIOCGPGRP:
-      try a.memory.store(try ioctl(a.int(0), request), at: address)
+      try a.memory.store(try control(a.int(0), file, request), at: address)
     case ControlRequest.SIOCATMARK, ControlRequest.SIOCOUTQNSD:
-      let isStream = try file(a.int(0)).socket.kind.transport == .stream
-      if !isStream { _ = try a.memory.bytes(address, Self.interfaceRequestSize) }
-      try a.memory.store(try ioctl(a.int(0), request), at: address)
+      if socket.kind.transport != .stream { _ = try a.memory.bytes(address, Self.interfaceRequestSize) }
+      try a.memory.store(try control(a.int(0), file, request), at: address)
     case ControlRequest.SIOCGSTAMP, ControlRequest.SIOCGSTAMPNS, ControlRequest.SIOCGSTAMP_NEW,
       ControlRequest.SIOCGSTAMPNS_NEW:
-      try a.memory.copy(try arrivalTime(a.int(0), isFine: request & 1 == 1), to: address)
+      try a.memory.copy(try arrivalTime(socket, isFine: request & 1 == 1), to: address)
     case ControlRequest.SIOCGIFCONF:
       // struct ifconf: int ifc_len; char *ifc_buf.
       let room = try a.memory.load(address, as: Int32.self)
@@ -78,21 +92,20 @@ extension SystemCalls {
       try neighbourControl(request, address, a.memory)
     // Bridges (SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR) and VLANs (SIOCGIFVLAN, SIOCSIFVLAN): there are none.
     case 0x8940, 0x8941, 0x8982, 0x8983, 0x89A0, 0x89A1: throw .ENOPKG
-    // SIOCGSKNS: a descriptor of the network namespace is not to be had.
-    case 0x894C: throw .EPERM
-    case 0x8900...0x89FF: try interfaceControl(a, request)
-    default: _ = try ioctl(a.int(0), request)
+    case ControlRequest.SIOCGSKNS: return try openNamespace(.network)
+    case 0x8900...0x89FF: try interfaceControl(a, request, socket)
+    default: _ = try control(a.int(0), file, request)
     }
     return 0
   }
 
-  private func interfaceControl(_ a: Arguments, _ request: UInt) throws(Errno) {
+  private func interfaceControl(_ a: Arguments, _ request: UInt, _ socket: any Socket) throws(Errno) {
     let bytes = Array(try a.memory.bytes(a.word(2), Self.interfaceRequestSize))
-    let isRaw = try file(a.int(0)).socket.kind.transport == .raw
+    let isRaw = socket.kind.transport == .raw
     // The multicast router, which knows no interface and no group.
     if isRaw, request == ControlRequest.SIOCGETVIFCNT { throw .EINVAL }
     if isRaw, request == ControlRequest.SIOCGETSGCNT { throw .EADDRNOTAVAIL }
-    let asked = try InterfaceRequest(bytes)
+    var asked = try InterfaceRequest(bytes)
     switch request {
     case ControlRequest.SIOCETHTOOL: return try ethtool(asked, a.memory)
     case ControlRequest.SIOCSHWTSTAMP:
@@ -100,7 +113,8 @@ extension SystemCalls {
       try checkStamping(asked.pointer, a.memory)
     default: break
     }
-    try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
+    try answer(request, &asked)
+    try a.memory.copy(asked.bytes, to: a.word(2))
   }
 
   /// A `struct hwtstamp_config`: flags, HWTSTAMP_TX_ and HWTSTAMP_FILTER_.
@@ -112,8 +126,7 @@ extension SystemCalls {
   }
 
   /// SIOCGSTAMP and its kin: when the last datagram came (Linux `sock_gettstamp`). ENOENT if none did.
-  private func arrivalTime(_ descriptor: Int32, isFine: Bool) throws(Errno) -> [UInt8] {
-    let socket = try socketFor(.ioctl, descriptor)
+  private func arrivalTime(_ socket: any Socket, isFine: Bool) throws(Errno) -> [UInt8] {
     guard let arrival = (socket as? DatagramSocket)?.askArrivalTime() else { throw .ENOENT }
     let time = loop.epochNanoseconds + arrival.nanoseconds
     let (seconds, fraction) = (time / 1_000_000_000, time % 1_000_000_000)

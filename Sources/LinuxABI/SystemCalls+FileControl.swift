@@ -18,13 +18,11 @@ extension SystemCalls {
       case FileControl.F_SETFD:
         table.setClosesOnExec(descriptor, argument & FileControl.FD_CLOEXEC != 0)
         return 0
-      case FileControl.F_GETFL:
-        return FileControl.O_RDWR | file.statusFlags | (file.socket.isNonBlocking ? FileControl.O_NONBLOCK : 0)
+      case FileControl.F_GETFL: return file.statusFlags
       case FileControl.F_SETFL:
-        // Sockets know no direct I/O.
+        // There is no direct I/O.
         guard argument & FileControl.O_DIRECT == 0 else { throw .EINVAL }
-        file.statusFlags = argument & (FileControl.O_APPEND | FileControl.O_ASYNC | FileControl.O_NOATIME)
-        file.socket.isNonBlocking = argument & FileControl.O_NONBLOCK != 0
+        file.statusFlags = argument
         return 0
       default: return try rareControl(file, command, Int32(truncatingIfNeeded: argument))
       }
@@ -32,7 +30,7 @@ extension SystemCalls {
   }
 
   private func rareControl(
-    _ file: DescriptorTable.OpenFile, _ command: Int32, _ argument: Int32
+    _ file: OpenFile, _ command: Int32, _ argument: Int32
   ) throws(Errno) -> Int {
     switch command {
     case FileControl.F_GETOWN: return Int(file.owner.signed(in: processes))
@@ -41,8 +39,9 @@ extension SystemCalls {
     case FileControl.F_SETSIG:
       guard (0...64).contains(argument) else { throw .EINVAL }
       file.owner.signal = argument
-    // F_UNLCK: there is none.
-    case FileControl.F_GETLEASE: return 2
+    case FileControl.F_GETLEASE: return Int(file.lease)
+    case FileControl.F_SETLEASE: try setLease(argument, on: file)
+    case FileControl.F_ADD_SEALS: throw file.isWritable ? .EINVAL : .EPERM
     // Beside DN_MULTISHOT nothing asks for anything; directories only notify.
     case FileControl.F_NOTIFY: guard argument & Int32.max == 0 else { throw .ENOTDIR }
     case FileControl.F_DUPFD_QUERY:
@@ -53,6 +52,21 @@ extension SystemCalls {
     default: throw .EINVAL
     }
     return 0
+  }
+
+  /// F_SETLEASE: for regular files only, which namespaces are (Linux `generic_setlease`).
+  private func setLease(_ type: Int32, on file: OpenFile) throws(Errno) {
+    guard case .namespace(let namespace) = file.content else { throw .EINVAL }
+    switch type {
+    case Int32(LockType.F_RDLCK): break
+    case Int32(LockType.F_WRLCK):
+      // Nobody else may have it open.
+      guard !table.contains(where: { $0 !== file && $0.namespace == namespace }) else { throw .EAGAIN }
+    case Int32(LockType.F_UNLCK):
+      guard file.lease != LockType.F_UNLCK else { throw .EAGAIN }
+    default: throw .EINVAL
+    }
+    file.lease = Int16(truncatingIfNeeded: type)
   }
 
   /// fcntl(2) as a program calls it: some commands take a pointer.

@@ -20,7 +20,7 @@ extension SystemCalls {
     }
   }
 
-  private func answer(_ request: UInt, _ asked: inout InterfaceRequest) throws(Errno) {
+  func answer(_ request: UInt, _ asked: inout InterfaceRequest) throws(Errno) {
     switch request {
     case ControlRequest.SIOCGIFNAME:
       guard let interface = stack.interface(at: Int(asked.number)) else { throw .ENODEV }

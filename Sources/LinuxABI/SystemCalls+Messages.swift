@@ -68,7 +68,7 @@ extension SystemCalls {
     let control = try a.memory.load(header &+ 32, as: UInt.self)
     let room = control == 0 ? 0 : try a.memory.load(header &+ 40, as: UInt.self)
     var messages = ControlMessages(room: Int(min(room, 1 << 16)))
-    if let socket = table[a.int(0)]?.socket {
+    if case .socket(let socket)? = table[a.int(0)]?.content {
       if let datagram = result.datagram {
         let isPart = result.isCut || a.int(2) & MessageFlags.MSG_PEEK != 0
         messages.describe(datagram, options: result.headerOptions, isPart: isPart, for: socket, on: loop)

@@ -14,6 +14,8 @@ extension SystemCalls {
       case .sendmsg, .recvmsg:
         guard frame.int(2) & MessageFlags.MSG_CMSG_COMPAT == 0 else { throw .EINVAL }
         _ = try socketFor(call, frame.int(0))
+      // connect(2) looks at the address before it asks whether it is a socket.
+      case .fcntl, .ioctl, .dup, .connect: _ = try fileFor(call, frame.int(0))
       default: _ = try socketFor(call, frame.int(0))
       }
       switch call {

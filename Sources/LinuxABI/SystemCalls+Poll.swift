@@ -30,8 +30,11 @@ extension SystemCalls {
         if ready > 0 || timeout == 0 { return ready }
         let files = copy.compactMap { entry in table[entry.descriptor].map { (file: $0, events: entry.events) } }
         for entry in files { entry.file.calls += 1 }
-        let outcome = await Polling.wait(
-          on: files.map { ($0.file.socket, Self.interest($0.events)) }, loop: loop, until: deadline)
+        // What is no socket is always ready, or not asked anything.
+        let sockets = files.compactMap { entry in
+          (try? entry.file.socket).map { ($0, Self.interest(entry.events)) }
+        }
+        let outcome = await Polling.wait(on: sockets, loop: loop, until: deadline)
         for entry in files { await letGo(entry.file) }
         switch outcome {
         case .woken: continue
@@ -50,17 +53,22 @@ extension SystemCalls {
         entries[i].returned = 0
       } else if let file = table[entries[i].descriptor] {
         let always = PollMask.POLLERR | PollMask.POLLHUP
-        var mask = Self.mask(file.socket.readiness)
-        // Datagram sockets have no bands, and say so by being ready for all (Linux `datagram_poll`).
-        if mask & PollMask.POLLOUT != 0, file.socket.kind.transport != .stream { mask |= PollMask.POLLWRBAND }
-        if !file.socket.errors.isEmpty, Self.selectsErrors(file.socket) { mask |= PollMask.POLLPRI }
-        entries[i].returned = mask & (entries[i].events | always)
+        entries[i].returned = Self.mask(file) & (entries[i].events | always)
       } else {
         entries[i].returned = PollMask.POLLNVAL
       }
       if entries[i].returned != 0 { ready += 1 }
     }
     return ready
+  }
+
+  private static func mask(_ file: OpenFile) -> Int16 {
+    guard let socket = try? file.socket else { return mask([.readable, .writable]) }
+    var mask = mask(socket.readiness)
+    // Datagram sockets have no bands, and say so by being ready for all (Linux `datagram_poll`).
+    if mask & PollMask.POLLOUT != 0, socket.kind.transport != .stream { mask |= PollMask.POLLWRBAND }
+    if !socket.errors.isEmpty, selectsErrors(socket) { mask |= PollMask.POLLPRI }
+    return mask
   }
 
   /// SO_SELECT_ERR_QUEUE: the error queue counts as urgent.

@@ -34,6 +34,8 @@ extension SystemCalls {
     lock = try await traced(.fcntl, arguments, { _ in 0 }) { () async throws(Errno) in
       let file = try file(descriptor)
       let request = try Self.request(command, asked)
+      let isTest = command == FileControl.F_GETLK || command == FileControl.F_OFD_GETLK
+      guard isTest || file.isWritable || asked.type != LockType.F_WRLCK else { throw .EBADF }
       switch command {
       case FileControl.F_GETLK, FileControl.F_OFD_GETLK:
         return describe(file.locks?.conflict(with: request), asked)
@@ -44,7 +46,7 @@ extension SystemCalls {
     }
   }
 
-  private func locks(of file: DescriptorTable.OpenFile) -> RecordLocks {
+  private func locks(of file: OpenFile) -> RecordLocks {
     if let locks = file.locks { return locks }
     let locks = RecordLocks(lockAllowance)
     file.locks = locks
@@ -53,7 +55,7 @@ extension SystemCalls {
 
   /// F_SETLKW and F_OFD_SETLKW, during which the file stays open.
   private func wait(
-    for request: RecordLocks.Request, on file: DescriptorTable.OpenFile, _ descriptor: Int32
+    for request: RecordLocks.Request, on file: OpenFile, _ descriptor: Int32
   ) async throws(Errno) {
     let locks = locks(of: file)
     file.calls += 1

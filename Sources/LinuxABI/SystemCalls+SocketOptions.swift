@@ -8,7 +8,7 @@ extension SystemCalls {
     _ socket: any Socket, _ name: Int32, _ value: UnsafeRawBufferPointer
   ) throws(Errno) {
     if name == OptionName.SO_BINDTODEVICE {
-      let text = String(decoding: value.prefix(15).prefix { $0 != 0 }, as: UTF8.self)
+      let text = String(octets: value.prefix(15).prefix { $0 != 0 })
       guard text.isEmpty || stack.interface(named: text) != nil else { throw .ENODEV }
       socket.options.interfaceIndex = stack.interface(named: text)?.index ?? 0
       return
@@ -90,7 +90,7 @@ extension SystemCalls {
       let shows = name == OptionName.SO_TIMESTAMP_NEW && options.timestamp == OptionName.SO_TIMESTAMPNS_NEW
       return flag(options.timestamp == name || shows)
     case OptionName.SO_BINDTODEVICE:
-      return stack.interface(at: options.interfaceIndex).map { Array($0.name.utf8.prefix(15)) + [0] } ?? []
+      return stack.interface(at: options.interfaceIndex).map { Array($0.name.octets.prefix(15)) + [0] } ?? []
     case OptionName.SO_BINDTOIFINDEX: return Self.bytes(of: Int32(clamping: options.interfaceIndex))
     // struct ucred of nobody: only local sockets have a peer with one.
     case OptionName.SO_PEERCRED: return Self.bytes(of: Int32(0)) + Self.bytes(of: Int64(-1))

@@ -59,10 +59,10 @@ public final class SystemCalls {
   /// Descriptors open now.
   public var openDescriptors: [Int32] { table.descriptors }
 
-  /// The socket behind a descriptor: EBADF if there is none.
+  /// The socket behind a descriptor: EBADF if there is nothing, ENOTSOCK if it is something else.
   public func socket(_ descriptor: Int32) throws(Errno) -> any Socket { try file(descriptor).socket }
 
-  func file(_ descriptor: Int32) throws(Errno) -> DescriptorTable.OpenFile {
+  func file(_ descriptor: Int32) throws(Errno) -> OpenFile {
     guard let file = table[descriptor] else { throw .EBADF }
     return file
   }
@@ -78,7 +78,8 @@ public final class SystemCalls {
     }
     file.calls += 1
     do throws(Errno) {
-      let value = try await traced(number, arguments(), result) { () async throws(Errno) in try await body(file.socket)
+      let value = try await traced(number, arguments(), result) { () async throws(Errno) in
+        try await body(try file.socket(for: number))
       }
       await letGo(file)
       return value
@@ -89,9 +90,9 @@ public final class SystemCalls {
   }
 
   /// The end of a call on `file`.
-  func letGo(_ file: DescriptorTable.OpenFile) async {
+  func letGo(_ file: OpenFile) async {
     file.calls -= 1
-    if file.isUnused { await file.socket.close() }
+    if file.isUnused { await file.close() }
   }
 
   /// Runs the body of a call, counts it and tells the tap.

@@ -206,45 +206,6 @@ struct FileControlTests {
     }
   ]
 
-  /// Requests that tell of this machine's interfaces, make it load a module, or give out a descriptor.
-  private static let leftOut: Set<Int> = [0x8912, 0x8940, 0x8941, 0x894C, 0x8982, 0x8983, 0x89A0, 0x89A1]
-
-  static let requestScenarios: [Scenario] = kinds.flatMap { name, type, number in
-    [
-      Scenario("ioctl: every request with nothing in it, \(name)", needsRoot: true) { k in
-        let s = await k.socket(type, number)
-        for request in Array(0x8900...0x89FF) + Array(0x5400...0x54FF) where !leftOut.contains(request) {
-          let pointer = k.room(128)
-          let result = await k.raw(.ioctl, [s, request, Int(pointer)])
-          k.note("ioctl 0x\(String(request, radix: 16)) = \(Session.text(result)) \(k.get(pointer, count: 40))", #line)
-          await k.call(.ioctl, s, request, 8)
-          await k.call(.ioctl, s, request, 0)
-          await k.call(.ioctl, 900, request, 8)
-        }
-      },
-      Scenario("ioctl: what is asked of lo, \(name)", needsRoot: true) { k in
-        let s = await k.socket(type, number)
-        let questions =
-          [
-            0x8910, 0x8913, 0x8915, 0x8916, 0x8917, 0x8918, 0x8919, 0x891A, 0x891B, 0x891C, 0x891D, 0x891E, 0x891F,
-            0x8920, 0x8921, 0x8925, 0x8926, 0x8927, 0x8929, 0x8933, 0x8934, 0x8935, 0x8938, 0x8942, 0x8945, 0x8946,
-            0x8947, 0x8948, 0x894A, 0x8970, 0x8971, 0x8990, 0x8991, 0x89A2, 0x89A3, 0x89B0, 0x89B1,
-          ] + Array(0x89F0...0x89FF)
-        for request in questions {
-          for name in ["lo", "lo:1", "none0"] {
-            let pointer = k.put(Array(name.utf8) + [UInt8](repeating: 0, count: 64 - name.utf8.count))
-            let result = await k.raw(.ioctl, [s, request, Int(pointer)])
-            var answer = k.get(pointer, count: 40)
-            // Whether packets are looked at by others is this machine's business: IFF_PROMISC and its kin.
-            if request == 0x8913 { answer[17] = 0 }
-            k.note("ioctl 0x\(String(request, radix: 16)) \(name) = \(Session.text(result)) \(answer)", #line)
-          }
-        }
-      },
-    ]
-  }
-
   @Test("fcntl and ioctl", arguments: fileScenarios) func file(_ scenario: Scenario) throws { try scenario.compare() }
   @Test("times", arguments: stampScenarios) func time(_ scenario: Scenario) throws { try scenario.compare() }
-  @Test("requests", arguments: requestScenarios) func request(_ scenario: Scenario) throws { try scenario.compare() }
 }
