@@ -242,7 +242,8 @@ public final class NetworkStack {
     let from = wanted ?? interface.addresses.first?.address ?? .any
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,
-      station: interface.groupStation(of: target), mtu: interface.mtu, isBroadcast: target == .broadcast, headerOptions: headerOptions, final: final)
+      station: interface.groupStation(of: target), mtu: interface.mtu, isBroadcast: target == .broadcast,
+      headerOptions: headerOptions, final: final)
   }
 
   /// A router said that datagrams to `destination` must not be longer than `mtu`. Kept for ten minutes, not below 552
