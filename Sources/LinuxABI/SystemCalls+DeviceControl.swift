@@ -80,13 +80,13 @@ extension SystemCalls {
     case 0x8940, 0x8941, 0x8982, 0x8983, 0x89A0, 0x89A1: throw .ENOPKG
     // SIOCGSKNS: a descriptor of the network namespace is not to be had.
     case 0x894C: throw .EPERM
-    case 0x8900...0x89FF: try interfaceControl(a, request)
+    case 0x8900...0x89FF: return try interfaceControl(a, request)
     default: _ = try ioctl(a.int(0), request)
     }
     return 0
   }
 
-  private func interfaceControl(_ a: Arguments, _ request: UInt) throws(Errno) {
+  private func interfaceControl(_ a: Arguments, _ request: UInt) throws(Errno) -> Int {
     let bytes = Array(try a.memory.bytes(a.word(2), Self.interfaceRequestSize))
     let isRaw = try file(a.int(0)).socket.kind.transport == .raw
     // The multicast router, which knows no interface and no group.
@@ -101,6 +101,7 @@ extension SystemCalls {
     default: break
     }
     try a.memory.copy(try ioctl(a.int(0), request, interfaceRequest: bytes), to: a.word(2))
+    return 0
   }
 
   /// A `struct hwtstamp_config`: flags, HWTSTAMP_TX_ and HWTSTAMP_FILTER_.
