@@ -26,8 +26,8 @@ public protocol DeviceDiagnostics: AnyObject {
 
   /// What of ``NetworkDevice/features`` can be turned off and on.
   var changeableFeatures: DeviceFeatures { get }
-  /// Turns on those of the changeable features that are in `wanted`, and the others off; what needs a feature that is off
-  /// goes off with it.
+  /// Turns on those of the changeable features that are in `wanted`, and the others off; what needs a feature that is
+  /// off goes off with it.
   func setFeatures(_ wanted: DeviceFeatures) throws(DeviceSettingError)
 
   /// The events that can wake the system, and those that shall, from the next stop of the device on.
@@ -51,8 +51,8 @@ public protocol DeviceDiagnostics: AnyObject {
 
   /// Names of ``runTests(offline:)``, in their order.
   var testNames: [String] { get }
-  /// Tests the device; `offline` with what interrupts its traffic, after which it runs as before. For every test 0 if it
-  /// is passed or was left out, otherwise what is wrong, in the driver's own numbers.
+  /// Tests the device; `offline` with what interrupts its traffic, after which it runs as before. For every test 0 if
+  /// it is passed or was left out, otherwise what is wrong, in the driver's own numbers.
   func runTests(offline: Bool) -> [UInt64]
 }
 

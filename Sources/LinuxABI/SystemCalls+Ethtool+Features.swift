@@ -40,8 +40,8 @@ extension EthtoolQuestion {
 
   private static let featureWords: UInt32 = 2
 
-  /// Four words for every 32 features: those that can be changed, that are wanted, that are on, that nobody ever changes.
-  /// Nothing is told to who has no room.
+  /// Four words for every 32 features: those that can be changed, that are wanted, that are on, that nobody ever
+  /// changes. Nothing is told to who has no room.
   private func tellFeatures() throws(Errno) {
     let room = min(try value(), Self.featureWords)
     let sets = [available, wanted, active, EthtoolFeatures.constant]
@@ -49,8 +49,8 @@ extension EthtoolQuestion {
     try answer([Self.featureWords] + words)
   }
 
-  /// Two words for every 32 features: which are meant, and which of them are wanted. Returns 1 if some cannot be changed
-  /// (ETHTOOL_F_UNSUPPORTED), 2 if some are not as they are wanted now (ETHTOOL_F_WISH), or both.
+  /// Two words for every 32 features: which are meant, and which of them are wanted. Returns 1 if some cannot be
+  /// changed (ETHTOOL_F_UNSUPPORTED), 2 if some are not as they are wanted now (ETHTOOL_F_WISH), or both.
   func setFeatures() throws(Errno) -> Int {
     guard try value() == Self.featureWords else { throw .EINVAL }
     let words = try words(6)

@@ -49,8 +49,8 @@ extension EthtoolQuestion {
     }
   }
 
-  /// `struct ethtool_sset_info`: a reserved word, 64 bits that name sets, and behind them how many strings each set has.
-  /// Nothing is stored if none is named.
+  /// `struct ethtool_sset_info`: a reserved word, 64 bits that name sets, and behind them how many strings each set
+  /// has. Nothing is stored if none is named.
   private func tellCounts() throws(Errno) {
     let words = try words(4)
     let asked = UInt64(words[2]) | UInt64(words[3]) << 32

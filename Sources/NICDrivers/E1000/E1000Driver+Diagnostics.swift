@@ -45,8 +45,8 @@ extension E1000Driver: DeviceDiagnostics {
     return settings.interruptInterval
   }
 
-  /// 0, or 10 to 10,000 microseconds. Linux takes 1, 3 and 4 for ways to choose the interval by what goes on, none of which
-  /// this driver has.
+  /// 0, or 10 to 10,000 microseconds. Linux takes 1, 3 and 4 for ways to choose the interval by what goes on, none of
+  /// which this driver has.
   public func setInterruptInterval(_ microseconds: UInt32) throws(DeviceSettingError) {
     guard !is82540 else { throw .unsupported }
     guard microseconds == 0 || (10...10_000).contains(microseconds) else { throw .invalid }

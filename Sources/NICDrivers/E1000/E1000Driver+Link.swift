@@ -126,13 +126,13 @@ extension E1000Driver {
   func programFlowControl() {
     let isOn = settings.pause != PauseParameters()
     let room = Int(registers.read(Register.packetBufferAllocation) & 0xFFFF) << 10
-    let high = UInt32(max(0, min(room * 9 / 10, room - sizes.frame - 4))) & 0xFFF8
+    let high = UInt32(clamping: max(8, min(room * 9 / 10, room - sizes.frame - 4))) & 0xFFF8
     registers.write(Register.flowControlAddressLow, isOn ? 0x00C2_8001 : 0)
     registers.write(Register.flowControlAddressHigh, isOn ? 0x0100 : 0)
     registers.write(Register.flowControlType, isOn ? 0x8808 : 0)
     registers.write(Register.flowControlTransmitTimer, isOn ? 0xFFFF : 0)
     // Bit 31 is XONE: say when there is room again.
-    registers.write(Register.flowControlThresholdLow, settings.pause.transmits ? (high - 8) | 1 << 31 : 0)
+    registers.write(Register.flowControlThresholdLow, settings.pause.transmits ? (high &- 8) | 1 << 31 : 0)
     registers.write(Register.flowControlThresholdHigh, settings.pause.transmits ? high : 0)
   }
 
@@ -143,8 +143,8 @@ extension E1000Driver {
     registers.write(Register.deviceControl, control.rawValue)
   }
 
-  /// The link came up: what both ends said of pause frames holds (IEEE 802.3 28B.3), or what was asked for if nothing is
-  /// negotiated.
+  /// The link came up: what both ends said of pause frames holds (IEEE 802.3 28B.3), or what was asked for if nothing
+  /// is negotiated.
   func resolveFlowControl() {
     var pause = settings.pause
     guard pause != PauseParameters() else { return }

@@ -2,8 +2,8 @@ import IntelNIC
 
 /// The statistics under the names that Linux's e1000 driver gives them.
 ///
-/// Two of Linux's are missing: `rx_csum_offload_good` and `rx_csum_offload_errors`, which neither the device counts nor the
-/// driver, whose receive path has no time for them.
+/// Two of Linux's are missing: `rx_csum_offload_good` and `rx_csum_offload_errors`, which neither the device counts nor
+/// the driver, whose receive path has no time for them.
 extension E1000Driver {
   private typealias Source = @Sendable (DeviceStatistics, E1000Counters) -> UInt64
 

@@ -4,8 +4,9 @@ import Machine
 import Memory
 import Synchronization
 
-/// The tests of Linux's e1000 driver (`ethtool -t`), with its names and, where something is wrong, its numbers. They wait
-/// for nothing but the device: nobody pulls the cable while they run, so that the link's state is what it is at once.
+/// The tests of Linux's e1000 driver (`ethtool -t`), with its names and, where something is wrong, its numbers. They
+/// wait for nothing but the device: nobody pulls the cable while they run, so that the link's state is what it is at
+/// once.
 extension E1000Driver {
   public var testNames: [String] {
     [
@@ -88,8 +89,8 @@ extension E1000Driver {
 
   // MARK: Interrupts
 
-  /// The first ten causes, each forced: 3 if the pin tells of one that is masked, 4 if it does not of one that is not, 5
-  /// if it tells of the others. The pin is asked by the function's PCI status, since nobody listens to the line now.
+  /// The first ten causes, each forced: 3 if the pin tells of one that is masked, 4 if it does not of one that is not,
+  /// 5 if it tells of the others. The pin is asked by the function's PCI status, since nobody listens to the line now.
   private func testInterrupts() -> UInt64 {
     guard (try? registers.reset()) != nil else { return 1 }
     defer { registers.write(Register.interruptMaskClear, .max) }
@@ -112,8 +113,8 @@ extension E1000Driver {
 
   // MARK: Loopback
 
-  /// 64 frames through the PHY's loopback: 1 if there is no memory for rings, 9 if the PHY does not do it, 13 if a frame
-  /// does not come back as it was.
+  /// 64 frames through the PHY's loopback: 1 if there is no memory for rings, 9 if the PHY does not do it, 13 if a
+  /// frame does not come back as it was.
   private func testLoopback() -> UInt64 {
     defer { shutDown() }
     do throws(DriverError) { try bringUp() } catch { return Self.refusal(error) == .noMemory ? 1 : 9 }
