@@ -36,12 +36,14 @@ enum EthtoolCommand {
   static let SFLAGS: UInt32 = 0x26
   static let GGRO: UInt32 = 0x2B
   static let SGRO: UInt32 = 0x2C
+  static let GRXRINGS: UInt32 = 0x2D
   static let FLASHDEV: UInt32 = 0x33
   static let GSSET_INFO: UInt32 = 0x37
   static let GFEATURES: UInt32 = 0x3A
   static let SFEATURES: UInt32 = 0x3B
   static let GET_TS_INFO: UInt32 = 0x41
   static let GMODULEINFO: UInt32 = 0x42
+  static let GPHYSTATS: UInt32 = 0x4A
   static let PERQUEUE: UInt32 = 0x4B
   static let GLINKSETTINGS: UInt32 = 0x4C
   static let SLINKSETTINGS: UInt32 = 0x4D

@@ -36,6 +36,8 @@ extension SystemCalls {
       try question.answer([0x1A, .max] + [UInt32](repeating: 0, count: 8))
     // What is read before the driver is found not to have it.
     case EthtoolCommand.GMODULEINFO: throw try question.refusal(after: 44)
+    case EthtoolCommand.GRXRINGS: throw try question.refusal(after: 192)
+    case EthtoolCommand.GPHYSTATS: throw try question.refusal(after: 8)
     case EthtoolCommand.PERQUEUE: throw try question.refusal(after: 520)
     default: throw .EOPNOTSUPP
     }

@@ -233,7 +233,7 @@ struct InterfaceControlTests {
       // The structure ends where memory does.
       let end = k.kernel.base + UInt(arenaSize)
       for command in 0..<UInt32(0x62) {
-        for count in [4, 8, 12, 16, 20, 44, 48, 92, 136] {
+        for count in [4, 8, 12, 16, 20, 44, 48, 92, 136, 188, 192, 516, 520] {
           let data = end - UInt(count)
           k.kernel.bytes(data, count).initializeMemory(as: UInt8.self, repeating: 0)
           k.kernel.bytes(data, 4).storeBytes(of: command, as: UInt32.self)
