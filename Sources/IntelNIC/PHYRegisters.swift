@@ -74,6 +74,8 @@ public struct PHYInterrupts: OptionSet, Sendable {
 public struct PHYSpecificStatus: OptionSet, Sendable {
   public let rawValue: UInt16
   public init(rawValue: UInt16) { self.rawValue = rawValue }
+  /// MDI-X: the pairs are crossed.
+  public static let crossed = PHYSpecificStatus(rawValue: 1 << 6)
   public static let linkUp = PHYSpecificStatus(rawValue: 1 << 10)
   /// Speed and duplex are resolved.
   public static let resolved = PHYSpecificStatus(rawValue: 1 << 11)
@@ -81,4 +83,25 @@ public struct PHYSpecificStatus: OptionSet, Sendable {
   /// Speed in bits 14 and 15: 0 = 10, 1 = 100, 2 = 1000 Mbit/s.
   public static let speed100 = PHYSpecificStatus(rawValue: 1 << 14)
   public static let speed1000 = PHYSpecificStatus(rawValue: 1 << 15)
+}
+
+/// Registers 4 (ANA) and 5 (LPA): what an end offers (IEEE 802.3 28.2.4.1).
+public struct PHYAdvertisement: OptionSet, Sendable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+  public static let base10Half = PHYAdvertisement(rawValue: 1 << 5)
+  public static let base10Full = PHYAdvertisement(rawValue: 1 << 6)
+  public static let base100Half = PHYAdvertisement(rawValue: 1 << 7)
+  public static let base100Full = PHYAdvertisement(rawValue: 1 << 8)
+  public static let pause = PHYAdvertisement(rawValue: 1 << 10)
+  /// ASM_DIR
+  public static let asymmetricPause = PHYAdvertisement(rawValue: 1 << 11)
+}
+
+/// Register 16 (PSCON), the bits that say which pair sends.
+public enum PHYSpecificControl {
+  /// Both bits of the field; both set: automatic. None: MDI.
+  public static let crossover: UInt16 = 0x0060
+  /// MDI-X
+  public static let crossed: UInt16 = 0x0020
 }

@@ -38,11 +38,15 @@ public protocol NetworkDevice: AnyObject {
   /// Makes frames of `mtu` bytes possible, with all that takes (a driver may have to stop and start its device). False:
   /// the device cannot do it, and everything is as before.
   func changeMTU(to mtu: Int) -> Bool
+
+  /// What the driver tells and lets be set besides; nil if nothing.
+  var diagnostics: (any DeviceDiagnostics)? { get }
 }
 
 extension NetworkDevice {
   public func apply(_ filter: ReceiveFilter) {}
   public func changeMTU(to mtu: Int) -> Bool { mtu <= self.mtu }
+  public var diagnostics: (any DeviceDiagnostics)? { nil }
 }
 
 /// Which frames a device lets through, besides broadcasts.

@@ -93,13 +93,13 @@ extension SystemCalls {
     // Bridges (SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR) and VLANs (SIOCGIFVLAN, SIOCSIFVLAN): there are none.
     case 0x8940, 0x8941, 0x8982, 0x8983, 0x89A0, 0x89A1: throw .ENOPKG
     case ControlRequest.SIOCGSKNS: return try openNamespace(.network)
-    case 0x8900...0x89FF: try interfaceControl(a, request, socket)
+    case 0x8900...0x89FF: return try interfaceControl(a, request, socket)
     default: _ = try control(a.int(0), file, request)
     }
     return 0
   }
 
-  private func interfaceControl(_ a: Arguments, _ request: UInt, _ socket: any Socket) throws(Errno) {
+  private func interfaceControl(_ a: Arguments, _ request: UInt, _ socket: any Socket) throws(Errno) -> Int {
     let bytes = Array(try a.memory.bytes(a.word(2), Self.interfaceRequestSize))
     let isRaw = socket.kind.transport == .raw
     // The multicast router, which knows no interface and no group.
@@ -115,6 +115,7 @@ extension SystemCalls {
     }
     try answer(request, &asked)
     try a.memory.copy(asked.bytes, to: a.word(2))
+    return 0
   }
 
   /// A `struct hwtstamp_config`: flags, HWTSTAMP_TX_ and HWTSTAMP_FILTER_.

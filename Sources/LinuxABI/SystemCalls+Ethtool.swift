@@ -1,80 +1,103 @@
+import Link
 import NetStack
 import Packets
 
-// SIOCETHTOOL: what Linux answers of every interface by itself. What it would ask the driver is EOPNOTSUPP, as of a
-// driver that does not say.
+// SIOCETHTOOL: what is asked of an interface's driver and device. The answers are those of Linux's net/ethtool/ioctl.c
+// (6.18) and, where it asks the driver, of the interface's ``DeviceDiagnostics``; a device without these is one whose
+// driver does not say, as `lo` is.
 extension SystemCalls {
-  func ethtool(_ asked: InterfaceRequest, _ memory: UserMemory) throws(Errno) {
-    let pointer = asked.pointer
-    let command = try memory.load(pointer, as: UInt32.self)
-    let interface = try interface(asked)
-    func answer(_ isOn: Bool) throws(Errno) { try memory.store(UInt32(isOn ? 1 : 0), at: pointer &+ 4) }
-    let value = pointer &+ 4
-    if let feature = Self.generic[command] { return try answer(interface.features.contains(feature)) }
-    if let feature = Self.generic[command &- 1] {
-      let isOn = try memory.load(value, as: UInt32.self) != 0
-      if isOn { interface.features.insert(feature) } else { interface.features.remove(feature) }
-      return
-    }
-    let device = interface.device.features
+  /// One command; returns what ioctl(2) returns, which is 0 but for SFEATURES.
+  ///
+  /// - Throws: EFAULT; EOPNOTSUPP for what neither the kernel nor this driver answers, and what else the command has.
+  func ethtool(_ asked: InterfaceRequest, _ memory: UserMemory) throws(Errno) -> Int {
+    let command = try memory.load(asked.pointer, as: UInt32.self)
+    let question = EthtoolQuestion(
+      command: command, interface: try interface(asked), pointer: asked.pointer, memory: memory)
     switch command {
-    case Ethtool.GLINK: try answer(interface.isUp)
-    case Ethtool.GRXCSUM: try answer(!device.isDisjoint(with: [.receiveChecksum, .trusted]))
-    case Ethtool.GTXCSUM: try answer(!device.isDisjoint(with: [.transmitChecksum, .trusted]))
-    // A frame lies in one piece here; the loopback interface does not care.
-    case Ethtool.GSG: try answer(device.contains(.trusted))
-    case Ethtool.GFLAGS: try answer(false)
-    case Ethtool.SFLAGS: guard try memory.load(value, as: UInt32.self) == 0 else { throw .EINVAL }
-    case Ethtool.GPERMADDR:
-      guard try memory.load(value, as: UInt32.self) >= 6 else { throw Self.tooSmall }
-      let hardware = interface.permanentAddress
-      try memory.copy(Self.bytes(of: UInt32(6)) + (0..<6).map { hardware[$0] }, to: value)
-    case Ethtool.FLASHDEV: _ = try memory.bytes(pointer, 136)
-    // No set of strings: none of those that were asked for.
-    case Ethtool.GSSET_INFO:
-      _ = try memory.bytes(pointer, 16)
-      try memory.store(UInt64(0), at: pointer &+ 8)
-    // Two words of features, of which nothing is told to who has no room for them.
-    case Ethtool.GFEATURES:
-      let room = min(try memory.load(value, as: UInt32.self), Self.featureWords)
-      try memory.copy([UInt8](repeating: 0, count: 16 * Int(room)), to: pointer &+ 8)
-      try memory.store(Self.featureWords, at: value)
-    case Ethtool.SFEATURES:
-      guard try memory.load(value, as: UInt32.self) == Self.featureWords else { throw .EINVAL }
-      let wanted = Array(try memory.bytes(pointer &+ 8, 16))
-      guard wanted.allSatisfy({ $0 == 0 }) else { throw .EINVAL }
-    case Ethtool.GET_TS_INFO:
+    case EthtoolCommand.GSET, EthtoolCommand.SSET, EthtoolCommand.GLINKSETTINGS, EthtoolCommand.SLINKSETTINGS,
+      EthtoolCommand.NWAY_RST, EthtoolCommand.GLINK, EthtoolCommand.GPAUSEPARAM, EthtoolCommand.SPAUSEPARAM:
+      try question.link()
+    case EthtoolCommand.GDRVINFO, EthtoolCommand.GREGS, EthtoolCommand.GMSGLVL, EthtoolCommand.SMSGLVL,
+      EthtoolCommand.GEEPROM, EthtoolCommand.SEEPROM, EthtoolCommand.GPERMADDR:
+      try question.device()
+    case EthtoolCommand.GWOL, EthtoolCommand.SWOL, EthtoolCommand.GCOALESCE, EthtoolCommand.SCOALESCE,
+      EthtoolCommand.GRINGPARAM, EthtoolCommand.SRINGPARAM:
+      try question.parameters()
+    case EthtoolCommand.GSTRINGS, EthtoolCommand.GSSET_INFO, EthtoolCommand.GSTATS, EthtoolCommand.TEST:
+      try question.sets()
+    case EthtoolCommand.SFEATURES: return try question.setFeatures()
+    case EthtoolCommand.GFEATURES, EthtoolCommand.GRXCSUM...EthtoolCommand.SSG, EthtoolCommand.GTSO,
+      EthtoolCommand.STSO, EthtoolCommand.GGSO, EthtoolCommand.SGSO, EthtoolCommand.GGRO, EthtoolCommand.SGRO,
+      EthtoolCommand.GFLAGS, EthtoolCommand.SFLAGS:
+      try question.features()
+    case EthtoolCommand.FLASHDEV: _ = try question.bytes(136)
+    case EthtoolCommand.GET_TS_INFO:
       // Software stamps both ways, and no clock of its own: SOF_TIMESTAMPING_TX_SOFTWARE, RX_SOFTWARE, SOFTWARE; -1.
-      try memory.copy(
-        Self.bytes(of: UInt32(0x1A)) + Self.bytes(of: Int32(-1)) + [UInt8](repeating: 0, count: 32), to: value)
+      try question.answer([0x1A, .max] + [UInt32](repeating: 0, count: 8))
+    // What is read before the driver is found not to have it.
+    case EthtoolCommand.GMODULEINFO: throw try question.refusal(after: 44)
+    case EthtoolCommand.GRXRINGS: throw try question.refusal(after: 192)
+    case EthtoolCommand.GPHYSTATS: throw try question.refusal(after: 8)
+    case EthtoolCommand.PERQUEUE: throw try question.refusal(after: 520)
     default: throw .EOPNOTSUPP
     }
+    return 0
   }
-
-  /// Commands that ask for what software can do as well; the next number sets it.
-  private static let generic: [UInt32: InterfaceFeatures] = [
-    Ethtool.GTSO: .segmentation, Ethtool.GGSO: .genericSegmentation, Ethtool.GGRO: .genericReceive,
-  ]
-  private static let featureWords: UInt32 = 2
-  /// ETOOSMALL, which Linux lets out here.
-  private static let tooSmall = Errno(rawValue: 525)
 }
 
-/// Commands of SIOCETHTOOL (linux/ethtool.h).
-private enum Ethtool {
-  static let GLINK: UInt32 = 0x0A
-  static let GRXCSUM: UInt32 = 0x14
-  static let GTXCSUM: UInt32 = 0x16
-  static let GSG: UInt32 = 0x18
-  static let GTSO: UInt32 = 0x1E
-  static let GPERMADDR: UInt32 = 0x20
-  static let GGSO: UInt32 = 0x23
-  static let GFLAGS: UInt32 = 0x25
-  static let SFLAGS: UInt32 = 0x26
-  static let GGRO: UInt32 = 0x2B
-  static let FLASHDEV: UInt32 = 0x33
-  static let GSSET_INFO: UInt32 = 0x37
-  static let GFEATURES: UInt32 = 0x3A
-  static let SFEATURES: UInt32 = 0x3B
-  static let GET_TS_INFO: UInt32 = 0x41
+/// A command of SIOCETHTOOL for an interface, with the memory that it stands in.
+struct EthtoolQuestion {
+  let command: UInt32
+  let interface: NetworkInterface
+  let pointer: UInt
+  let memory: UserMemory
+
+  /// What the driver tells. EOPNOTSUPP: nothing.
+  func diagnostics() throws(Errno) -> any DeviceDiagnostics {
+    guard let diagnostics = interface.device.diagnostics else { throw .EOPNOTSUPP }
+    return diagnostics
+  }
+
+  /// The first `count` bytes of the command's structure.
+  func bytes(_ count: Int) throws(Errno) -> [UInt8] { Array(try memory.bytes(pointer, count)) }
+
+  /// The first `count` words of it, the command's number among them.
+  func words(_ count: Int) throws(Errno) -> [UInt32] {
+    let bytes = try memory.bytes(pointer, 4 * count)
+    return (0..<count).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self) }
+  }
+
+  /// The word behind the command's number.
+  func value() throws(Errno) -> UInt32 { try words(2)[1] }
+
+  /// Stores the command's number, `words` and `rest`.
+  func answer(_ words: [UInt32], _ rest: [UInt8] = []) throws(Errno) {
+    try memory.copy(Self.bytes(of: [command] + words) + rest, to: pointer)
+  }
+
+  /// EOPNOTSUPP, after `count` bytes were read.
+  func refusal(after count: Int) throws(Errno) -> Errno {
+    _ = try memory.bytes(pointer, count)
+    return .EOPNOTSUPP
+  }
+
+  static func bytes(of words: [UInt32]) -> [UInt8] { words.flatMap { SystemCalls.bytes(of: $0) } }
+
+  /// A field of `count` bytes that holds `text`, which ends with a zero.
+  static func field(_ text: String, _ count: Int) -> [UInt8] {
+    let text = text.utf8.prefix(count - 1)
+    return text + [UInt8](repeating: 0, count: count - text.count)
+  }
+
+  /// Runs `body`, with what a driver refuses in Linux's numbers.
+  func attempt<T>(_ body: () throws(DeviceSettingError) -> T) throws(Errno) -> T {
+    do throws(DeviceSettingError) { return try body() } catch {
+      switch error {
+      case .unsupported: throw .EOPNOTSUPP
+      case .invalid: throw .EINVAL
+      case .noMemory: throw .ENOMEM
+      case .failed: throw .EIO
+      }
+    }
+  }
 }

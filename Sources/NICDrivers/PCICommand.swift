@@ -5,6 +5,8 @@ enum PCIHeader {
   static let vendorID = 0x00
   static let deviceID = 0x02
   static let command = 0x04
+  static let status = 0x06
+  static let revision = 0x08
 }
 
 /// The command register of a function (PCI 3.0 section 6.2.2).

@@ -113,7 +113,9 @@ extension E1000Driver {
       deviceVanished()
       return true
     }
-    return setLink(DeviceStatus(rawValue: value).linkUp)
+    let isUp = DeviceStatus(rawValue: value).linkUp
+    if isUp, !linkIsUp { resolveFlowControl() }
+    return setLink(isUp)
   }
 
   @discardableResult func setLink(_ isUp: Bool) -> Bool {

@@ -29,36 +29,36 @@ extension E1000Driver {
     }
   }
 
-  private func bringUp() throws(DriverError) {
+  func bringUp() throws(DriverError) {
     let function = registers.function
     guard function.readConfiguration(PCIHeader.vendorID, size: 2) != 0xFFFF else { throw .functionAbsent }
     function.command = function.command.union([.memorySpace, .busMaster]).subtracting(.interruptDisable)
     counted.resets += 1
     try registers.reset()
-    registers.write(Register.flowControlAddressLow, 0)
-    registers.write(Register.flowControlAddressHigh, 0)
-    registers.write(Register.flowControlType, 0)
-    registers.write(Register.flowControlTransmitTimer, 0)
+    disarmWakeUp()
     // Kilobytes of the 64 for receiving; the rest must hold the longest frame that is sent.
     registers.write(Register.packetBufferAllocation, sizes.frame > 8192 ? 40 : 48)
-    phyIdentifier = try registers.startPHY()
+    programFlowControl()
+    phyIdentifier = try registers.startPHY(negotiates: settings.link.negotiates)
     registers.setLinkUp()
+    if settings.isLinkSet { try programLink() }
 
-    receiveRing = try ReceiveRing(count: configuration.receiveDescriptors, sizes: sizes, memory: &memory)
+    receiveRing = try ReceiveRing(count: settings.receiveDescriptors, sizes: sizes, memory: &memory)
     try transmitRing.open(
-      configuration: configuration, sizes: sizes, generation: generation, memory: &memory)
+      slots: settings.transmitDescriptors, configuration: configuration, sizes: sizes, generation: generation,
+      memory: &memory)
     clearStatistics()
     setUpReceiver()
     setUpTransmitter()
-    registers.write(Register.interruptThrottling, configuration.throttling)
+    registers.write(Register.interruptThrottling, settings.throttling)
   }
 
   /// Manual section 14.4.
   private func setUpReceiver() {
     programFilters()
     var checksums = ReceiveChecksumControl()
-    checksums.ipOffload = configuration.checksumOffload
-    checksums.transportOffload = configuration.checksumOffload
+    checksums.ipOffload = settings.features.contains(.receiveChecksum)
+    checksums.transportOffload = settings.features.contains(.receiveChecksum)
     registers.write(Register.receiveChecksumControl, checksums.rawValue)
     registers.write(Register.receiveDelayTimer, 0)
     registers.write(Register.receiveAbsoluteDelay, 0)
@@ -126,7 +126,9 @@ extension E1000Driver {
       readStatistics()
     }
     counted.transmitAbandoned += UInt64(transmitRing.inFlight)
+    let wasRunning = currentState == .running
     shutDown()
+    if wasRunning { armWakeUp() }
     setLink(false)
   }
 
@@ -141,7 +143,7 @@ extension E1000Driver {
   }
 
   /// Ends every activity of driver and device, and gives all memory back.
-  private func shutDown() {
+  func shutDown() {
     let function = registers.function
     function.setInterruptHandler(nil)
     receivePass.cancel()

@@ -12,7 +12,7 @@ extension E1000Driver {
     let ring = receiveRing
     let current = generation
     let isTracing = tap.isOn
-    let verifies = configuration.checksumOffload
+    let verifies = settings.features.contains(.receiveChecksum)
     let wholeMask = ReceiveWord.done | ReceiveWord.endOfPacket | ReceiveWord.frameErrors
     let whole = ReceiveWord.done | ReceiveWord.endOfPacket
     let descriptors = ring.descriptors

@@ -61,6 +61,11 @@ public final class E1000Driver {
   var idleRuns = 0
   var stormPause = TimeSpan.zero
   var filter: ReceiveFilter
+  var settings: E1000Settings
+  /// The stopped device looks for frames that wake.
+  var isWakeUpArmed = false
+  /// Errors that the PHY has counted, as far as they were read.
+  var phyErrors = (idle: 0 as UInt32, receive: 0 as UInt32)
   var receivePass: DeferredWork!
   var stormTimer: LoopTimer!
 
@@ -73,6 +78,7 @@ public final class E1000Driver {
   ) throws(DriverError) {
     try configuration.validate()
     self.configuration = configuration
+    settings = E1000Settings(configuration)
     self.loop = loop
     self.tap = tap
     let address = function.address
@@ -103,10 +109,5 @@ public final class E1000Driver {
 }
 
 extension E1000Driver: NetworkDevice {
-  public var features: DeviceFeatures {
-    var features: DeviceFeatures = []
-    if configuration.checksumOffload { features.formUnion([.transmitChecksum, .receiveChecksum]) }
-    if configuration.offersSegmentation { features.formUnion([.segmentationIPv4, .segmentationIPv6]) }
-    return features
-  }
+  public var features: DeviceFeatures { settings.features }
 }

@@ -22,16 +22,16 @@ extension E1000Registers {
   }
 
   /// Finds the PHY and sees to it that it is powered and negotiates. A PHY that does already is left alone, so that a
-  /// link that is up stays up.
+  /// link that is up stays up. Without `negotiates` it need not negotiate.
   ///
   /// - Returns: the PHY's identifier, registers 2 and 3.
-  func startPHY() throws(DriverError) -> UInt32 {
+  func startPHY(negotiates: Bool) throws(DriverError) -> UInt32 {
     let identifier =
       UInt32(try readPHY(PHYRegister.identifier1)) << 16 | UInt32(try readPHY(PHYRegister.identifier2))
     guard identifier != 0, identifier != .max else { throw .unknownPHY(identifier: identifier) }
     var control = PHYControl(rawValue: try readPHY(PHYRegister.control))
     let obstacles: PHYControl = [.powerDown, .isolate, .loopback]
-    if !control.isDisjoint(with: obstacles) || !control.contains(.negotiate) {
+    if !control.isDisjoint(with: obstacles) || negotiates && !control.contains(.negotiate) {
       control.subtract(obstacles)
       control.formUnion([.negotiate, .restartNegotiation])
       try writePHY(PHYRegister.control, control.rawValue)

@@ -55,12 +55,11 @@ final class TransmitRing {
 
   deinit { freeTables() }
 
-  /// Makes an empty ring and its buffers. ``close()`` must follow, also after an error.
+  /// Makes an empty ring of `slots` descriptors and its buffers. ``close()`` must follow, also after an error.
   func open(
-    configuration: E1000Configuration, sizes: FrameSizes, generation: Int, memory: inout DMAPieces
+    slots: Int, configuration: E1000Configuration, sizes: FrameSizes, generation: Int, memory: inout DMAPieces
   ) throws(DriverError) {
     close()
-    let slots = configuration.transmitDescriptors
     let ring = try memory.take(slots * TransmitDescriptor.byteCount)
     let frames = try BufferPool(
       count: configuration.transmitBuffers, bufferByteCount: sizes.transmitBuffer, memory: &memory)

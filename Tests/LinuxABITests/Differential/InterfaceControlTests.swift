@@ -231,6 +231,51 @@ struct InterfaceControlTests {
         }
       }
     },
+    Scenario("what ethtool reads first", since: KernelVersion(6, 18), needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      // The structure ends where memory does.
+      let end = k.kernel.base + UInt(arenaSize)
+      for command in 0..<UInt32(0x62) {
+        for count in [4, 8, 12, 16, 20, 44, 48, 92, 136, 188, 192, 516, 520] {
+          let data = end - UInt(count)
+          k.kernel.bytes(data, count).initializeMemory(as: UInt8.self, repeating: 0)
+          k.kernel.bytes(data, 4).storeBytes(of: command, as: UInt32.self)
+          let pointer = k.put(Array("lo".utf8) + [UInt8](repeating: 0, count: 14) + k.bytes(of: data) + [0, 0, 0, 0])
+          let result = await k.raw(.ioctl, [s, Int(Request.SIOCETHTOOL), Int(pointer)])
+          k.note("ethtool \(command) in \(count): \(Session.text(result))", #line)
+        }
+      }
+    },
+    Scenario("sets and features of lo", since: KernelVersion(6, 18), needsRoot: true, isIsolated: true) { k in
+      let s = await k.setUpInterfaces()
+      func ask(_ words: [UInt32], count: Int, line: Int = #line) async {
+        let data = k.put(words.flatMap { k.bytes(of: $0) } + [UInt8](repeating: 0xA5, count: 8000))
+        let pointer = k.put(Array("lo".utf8) + [UInt8](repeating: 0, count: 14) + k.bytes(of: data) + [0, 0, 0, 0])
+        let result = await k.raw(.ioctl, [s, Int(Request.SIOCETHTOOL), Int(pointer)])
+        k.note("ethtool \(words) \(Session.text(result)) \(k.get(data, count: count))", line)
+      }
+      // The names that a kernel begins a set with; how many there are changes from one to the next.
+      for set in 0..<UInt32(24) {
+        await ask([0x1B, set, 0], count: 8)
+        await ask([0x37, 0, 1 << set, 0], count: 24)
+      }
+      await ask([0x37, 0, 0, 0], count: 32)
+      await ask([0x37, 0, 0x170, 0], count: 32)
+      await ask([0x37, 0, 0, .max], count: 32)
+      for flags: UInt32 in [0, 1, 0x80, 0x100, 0x180, 0x8000, 0x8180, 0x1_0000, 0x0800_0000, 0x1000_0000, .max] {
+        await ask([0x26, flags], count: 8)
+        await ask([0x25, 0], count: 8)
+      }
+      // Features that are set, and how they show by themselves.
+      for words: [UInt32] in [
+        [1, 0, 0, 0, 0], [2, 0, 0, 0, 0], [2, 0x400, 0, 0, 0], [2, 1, 1, 0, 0], [2, 0x800, 0, 0, 0],
+        [2, 0x800, 0x800, 0, 0], [2, 0x4800, 0, 0, 0], [2, 0x5801, 0x4800, 0, 0], [2, 0, 0, 0x100, 0],
+        [2, 0x801D_4800, 0x1D_4800, 0, 0], [2, 0x1D_0000, 0, 0, 0], [2, 0x1D_0000, 0x1D_0000, 0, 0],
+      ] {
+        await ask([0x3B] + words, count: 24)
+        for command: UInt32 in [0x14, 0x16, 0x18, 0x1E, 0x23, 0x2B] { await ask([command, 7], count: 8) }
+      }
+    },
     Scenario("sockets of interfaces that go down", needsRoot: true, isIsolated: true) { k in
       let s = await k.setUpInterfaces()
       func ask(line: Int = #line) async {

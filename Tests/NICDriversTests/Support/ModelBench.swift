@@ -1,5 +1,6 @@
 import EventLoop
 import Events
+import IntelNIC
 import Link
 import Machine
 import Memory
@@ -85,7 +86,10 @@ struct ModelBench {
   let client = RecordingClient()
 
   /// Starts the driver and waits for the link.
-  init(lossless: Bool = true, _ configure: (inout E1000Configuration) -> Void = { _ in }) throws {
+  init(
+    controller: IntelController = .i82540EM, lossless: Bool = true,
+    _ configure: (inout E1000Configuration) -> Void = { _ in }
+  ) throws {
     loop = VirtualLoop(seed: 7)
     let tap = EventTap(on: loop)
     machine = try Machine(on: loop, tap: tap)
@@ -93,7 +97,7 @@ struct ModelBench {
     var options = Intel8254x.Options()
     options.lossless = lossless
     model = try Intel8254x(
-      .i82540EM, address: MACAddress("52:54:00:12:34:56")!, loop: loop, tap: tap, registers: registers.window,
+      controller, address: MACAddress("52:54:00:12:34:56")!, loop: loop, tap: tap, registers: registers.window,
       name: "nic", options: options)
     try machine.plug(model, at: Self.place, name: "nic", registers: [0: registers])
     machine.enumerate()
