@@ -92,7 +92,7 @@ public final class Bench {
     let first = min(options.peerPatience, .seconds(1))
     do throws(BenchError) { return try await station.waitForLink(first) } catch {}
     func reason() -> String? { socket.lastError.map { String(cString: strerror($0)) } }
-    if !socket.hasCarrier {
+    if !socket.hasCarrier, !Task.isCancelled {
       let reason = reason().map { " (\($0))" } ?? ""
       options.notice?("waiting for \(socket.address)\(reason), \(Int(options.peerPatience.seconds)) s at most")
     }
