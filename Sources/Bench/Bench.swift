@@ -1,5 +1,6 @@
 import EventLoop
 import Events
+import Glibc
 import Link
 import Machine
 import NetStack
@@ -18,6 +19,8 @@ public struct BenchOptions: Sendable {
   public var gateway: IPv4Address?
   /// Name servers; empty takes those of DHCP.
   public var nameServers: [Endpoint] = []
+  /// How long the peer of a socket wire may take to come.
+  public var peerPatience = TimeSpan.seconds(60)
   /// How long DHCP may take: a lossy wire may cost it several attempts, 4, 8, 16 and 32 s apart (RFC 2131 4.1).
   public var leasePatience = TimeSpan.seconds(60)
   /// Gets a line where a start takes long, to say what it waits for.
@@ -66,7 +69,7 @@ public final class Bench {
   /// Starts the driver and gives the interface its address.
   public func start() async throws(BenchError) {
     if let cable { try station.start(on: cable.wire) } else { try station.start() }
-    try await station.waitForLink(options.cable.end.patience)
+    try await waitForLink()
     if let address = options.address {
       try station.configure(address, gateway: options.gateway)
       if options.nameServers.isEmpty {
@@ -81,7 +84,22 @@ public final class Bench {
   }
 
   /// When a user wonders what goes on.
-  private static let silence = TimeSpan.seconds(3)
+  static let silence = TimeSpan.seconds(3)
+
+  /// A peer behind a socket may have to be started first: that takes a user's time.
+  private func waitForLink() async throws(BenchError) {
+    guard let socket = cable?.socket else { return try await station.waitForLink() }
+    let first = min(options.peerPatience, .seconds(1))
+    do throws(BenchError) { return try await station.waitForLink(first) } catch {}
+    func reason() -> String? { socket.lastError.map { String(cString: strerror($0)) } }
+    if !socket.hasCarrier, !Task.isCancelled {
+      let reason = reason().map { " (\($0))" } ?? ""
+      options.notice?("waiting for \(socket.address)\(reason), \(Int(options.peerPatience.seconds)) s at most")
+    }
+    do throws(BenchError) { try await station.waitForLink(options.peerPatience - first) } catch .noLink {
+      throw .noPeer(socket.address, reason: reason(), seconds: options.peerPatience.seconds)
+    }
+  }
 
   private func acquire(_ client: DHCPClient) async throws(DHCPError) {
     let patience = options.leasePatience
@@ -125,31 +143,6 @@ public final class Bench {
       throw .badOption(name: "port forward \(forward.hostPort)", reason: "the NIC's cable is in another process")
     }
     try cable.forward(forward)
-  }
-
-  /// The addresses of a host name or literal.
-  public func resolve(_ host: String) async throws(FetchError) -> [IPAddress] {
-    if let literal = IPv4Address(host) { return [IPAddress(literal)] }
-    if IPv6Address(host) != nil { throw .noIPv6(host) }
-    do throws(ResolveError) {
-      return try await resolver.resolve(host, family: .ipv4)
-    } catch .cancelled {
-      throw .interrupted
-    } catch {
-      throw .unknownHost(host, reason: Self.reason(error))
-    }
-  }
-
-  static func reason(_ error: ResolveError) -> String {
-    switch error {
-    case .notFound: "there is no such name"
-    case .noAddress: "it has no IPv4 address"
-    case .timedOut: "no name server answered in time; try another with --dns"
-    case .serverFailure: "the name servers could not answer; try another with --dns"
-    case .noServers: "no name server is known or reachable; give one with --dns"
-    case .malformed: "it is not a name, or the answers were damaged"
-    case .cancelled: "interrupted"
-    }
   }
 
   /// What every layer has counted.

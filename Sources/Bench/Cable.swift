@@ -14,11 +14,6 @@ public final class Cable {
     case loopback
     /// In the socket of a QEMU's network backend: the guest's NIC is QEMU's, and we are its peer.
     case socket(WireAddress)
-
-    /// How long a link may take to come up: a peer behind a socket may have to be started first.
-    var patience: TimeSpan {
-      if case .socket = self { .seconds(60) } else { .seconds(5) }
-    }
   }
 
   public struct Options: Sendable {
@@ -89,7 +84,7 @@ public final class Cable {
         capture = try options.capturePath.map { try CaptureWire(wire, on: loop, path: $0, name: name) }
       }
     } catch {
-      throw .capture(path: options.capturePath ?? name, reason: String(describing: error))
+      throw .capture(options.capturePath ?? name, error)
     }
     if let capture { wire = capture }
     self.wire = wire
@@ -108,7 +103,7 @@ public final class Cable {
     slirp?.close()
     socket?.close()
     guard let path = options.capturePath else { return }
-    do { try capture?.close() } catch { throw .capture(path: path, reason: String(describing: error)) }
+    do { try capture?.close() } catch { throw .capture(path, error) }
   }
 
   /// Adds what is on the cable to a report, under `name` where a report has several cables.

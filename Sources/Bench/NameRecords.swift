@@ -1,3 +1,4 @@
+import EventLoop
 import NetStack
 import Packets
 
@@ -53,7 +54,7 @@ public struct NameRecords: Sendable, Codable, Equatable {
 
 extension Bench {
   /// The addresses of both families that a name has, and the aliases that lead to them.
-  public func records(of name: String) async throws(FetchError) -> NameRecords {
+  public func records(of name: String, within limit: TimeSpan? = nil) async throws(FetchError) -> NameRecords {
     var answer = NameRecords(name: name)
     if let known = resolver.knownAddresses(of: name) {
       answer.records = known.map { address in
@@ -62,17 +63,23 @@ extension Bench {
       }
       return answer
     }
+    if let fault = NameRecords.fault(of: name) { throw .unknownHost(name, reason: fault) }
+    let deadline = limit.map { loop.now + $0 }
     for type in [DNSRecordType.a, .aaaa] {
       do throws(ResolveError) {
-        answer.add(try await resolver.records(of: name, type: type))
+        let left = deadline.map { max($0 - loop.now, .milliseconds(1)) }
+        answer.add(
+          try await ask(within: left) { [resolver] () async throws(ResolveError) in
+            try await resolver.records(of: name, type: type)
+          })
       } catch .cancelled {
         throw .interrupted
       } catch .noAddress {
         continue
       } catch {
         // With addresses of one family at hand the other is no reason to fail.
-        guard !answer.records.isEmpty else { throw .unknownHost(name, reason: Self.reason(error)) }
-        answer.failures.append("\(type): \(Self.reason(error))")
+        guard !answer.records.isEmpty else { throw .unknownHost(name, reason: reason(error)) }
+        answer.failures.append("\(type): \(reason(error))")
       }
     }
     guard !answer.records.isEmpty else { throw .unknownHost(name, reason: "it has no address") }

@@ -5,31 +5,44 @@ import Glibc
 /// Builds the bench of a command, runs the command's work on its loop, and takes everything down again, also after an
 /// error or Ctrl-C.
 struct BenchRun {
+  /// What a command prints in the end: after all is taken down, because a capture may fail at its very end.
+  typealias Ending = () throws -> Void
+
   private let options: BenchOptions
 
-  init(_ arguments: BenchArguments) throws { options = try arguments.options() }
+  /// - Parameter outputs: further files that the command writes, by their options.
+  init(_ arguments: BenchArguments, writing outputs: [(option: String, path: String?)] = []) throws {
+    options = try arguments.options()
+    let own = [("--capture", arguments.cable.capture), ("--machine", arguments.machine)]
+    try OutputFiles.check(own + outputs)
+  }
 
-  func run(_ work: @escaping (Bench) async throws -> Void) throws {
+  func run(_ work: @escaping (Bench) async throws -> Ending) throws {
+    OutputFiles.announceWaiting(for: options.cable.capturePath)
     let bench: Bench
     do { bench = try Bench(options) } catch { throw CommandFailure(error.description) }
     let signals = Signals { [loop = bench.loop] in loop.stop() }
     defer { signals.cancel() }
     do {
-      try bench.loop.run {
-        let result: Result<Void, any Error>
+      let ending = try bench.loop.run {
+        let result: Result<Ending, any Error>
         do {
           try await bench.start()
-          try await work(bench)
-          result = .success(())
+          result = .success(try await work(bench))
         } catch {
           result = .failure(error)
         }
         // A NIC that went away explains what became of the work.
         let failure = bench.failure
-        try await bench.stop()
+        do { try await bench.stop() } catch {
+          // Of two failures the work's is the one that ends the command.
+          guard case .failure = result else { throw error }
+          Diagnostics.print("workbench: \(error)")
+        }
         if let failure { throw CommandFailure(failure.description) }
-        try result.get()
+        return try result.get()
       }
+      try ending()
     } catch let failure as CommandFailure {
       throw signals.interruption ?? failure
     } catch {

@@ -4,41 +4,53 @@ import Foundation
 
 /// The end of a command that failed: one clear line, and the exit code.
 struct CommandFailure: Error {
+  /// What there is of a result all the same, for the document of --json.
+  enum Result: Sendable {
+    /// One object: the failure's fields are added to it.
+    case object(any Encodable & Sendable)
+    /// A list: it becomes the field `results`.
+    case list(any Encodable & Sendable)
+  }
+
   let message: String
   let code: Int32
+  let result: Result?
+  /// The line has been printed already.
+  let isTold: Bool
 
   /// The work failed.
-  init(_ message: String, code: Int32 = 1) {
+  init(_ message: String, code: Int32 = 1, result: Result? = nil, isTold: Bool = false) {
     self.message = message
     self.code = code
+    self.result = result
+    self.isTold = isTold
   }
 
   /// The command line was wrong.
   static func usage(_ message: String) -> CommandFailure { CommandFailure(message, code: 2) }
 
   private struct Document: Encodable {
-    let error: String
-    let status: Int32
+    let failure: CommandFailure
+
+    private enum Key: CodingKey { case error, status, results }
+
+    func encode(to encoder: any Encoder) throws {
+      if case .object(let object) = failure.result { try object.encode(to: encoder) }
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(failure.message, forKey: .error)
+      try container.encode(failure.code, forKey: .status)
+      if case .list(let list) = failure.result { try list.encode(to: container.superEncoder(forKey: .results)) }
+    }
   }
 
-  /// Tells what happened, on standard error, and with --json on standard output too unless a result stands there already;
-  /// then ends the program.
+  /// Tells what happened, on standard error, and with --json as a document where documents go, unless one stands there
+  /// already; then ends the program.
   func end() -> Never {
-    if !message.isEmpty { Diagnostics.print("workbench: " + message) }
     // The command line may be what is wrong, so it is not parsed for this.
     let isForMachines = CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
-    if isForMachines && !Output.isTaken { try? Output.json(Document(error: message, status: code)) }
-    fflush(nil)
+    let hasDocument = isForMachines && !Output.isTaken
+    if !isTold, !message.isEmpty, !(hasDocument && Output.isDiverted) { Diagnostics.print("workbench: " + message) }
+    if hasDocument { try? Output.json(Document(failure: self)) }
     Foundation.exit(code)
   }
-}
-
-/// Standard error.
-enum Diagnostics {
-  static func print(_ line: String) { write(line + "\n") }
-
-  /// Writes `text` as it is.
-  static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
-
-  static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }

@@ -32,7 +32,7 @@ struct Device: ParsableCommand {
       }
       await host.run()
     } ending: { host in
-      if device.cable.json { try Output.json(host.report) } else { Output.line(host.report.text) }
+      if device.cable.json { try Output.json(host.report) } else { try Output.line(host.report.text) }
     }
   }
 }
@@ -47,6 +47,7 @@ struct DeviceRun {
   func run(
     _ work: @escaping (DeviceHost) async throws -> Void, ending: @escaping (DeviceHost) throws -> Void
   ) throws {
+    OutputFiles.announceWaiting(for: options.cable.capturePath)
     let host: DeviceHost
     do { host = try DeviceHost(options) } catch { throw CommandFailure(error.description) }
     let signals = Signals { [loop = host.loop] in loop.stop() }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Bench
-import Foundation
 
 /// The options of the commands that serve a NIC to a QEMU.
 struct DeviceArguments: ParsableArguments {
@@ -23,10 +22,10 @@ struct DeviceArguments: ParsableArguments {
     options.mtu = cable.mtu
     options.cable = try cable.options()
     if let rom {
-      do { options.expansionROM = [UInt8](try Data(contentsOf: URL(fileURLWithPath: rom))) } catch {
-        throw CommandFailure("--rom \(rom): \(error.localizedDescription)", code: 66)
-      }
+      options.expansionROM = try Input.file(
+        rom, option: "--rom", limit: 16 << 20, remedy: "name an option ROM, such as those of Debian's ipxe-qemu")
     }
+    try OutputFiles.check([("--capture", cable.capture)])
     options.seed = cable.seedOrRandom
     options.eventSink = cable.eventSink
     return options

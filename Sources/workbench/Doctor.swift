@@ -17,18 +17,20 @@ struct Doctor: ParsableCommand {
   func run() throws {
     var findings = Diagnosis().findings
     findings.append(try path())
+    let missing = findings.filter { $0.state == .missing && $0.isRequired }.map(\.subject)
     if bench.json {
-      try Output.json(findings)
+      if missing.isEmpty { try Output.json(findings) }
     } else {
       let width = findings.map(\.subject.count).max() ?? 0
       for finding in findings {
-        Output.line(
+        try Output.line(
           "\(finding.state.rawValue.padding(to: 7))  \(finding.subject.padding(to: width))  \(finding.detail)")
-        if let advice = finding.advice { Output.line(String(repeating: " ", count: width + 11) + advice) }
+        if let advice = finding.advice { try Output.line(String(repeating: " ", count: width + 11) + advice) }
       }
     }
-    let missing = findings.filter { $0.state == .missing && $0.isRequired }.map(\.subject)
-    guard missing.isEmpty else { throw CommandFailure("missing: \(missing.joined(separator: ", "))") }
+    guard missing.isEmpty else {
+      throw CommandFailure("missing: \(missing.joined(separator: ", "))", result: .list(findings))
+    }
   }
 
   /// The main path itself, tried.
@@ -36,7 +38,10 @@ struct Doctor: ParsableCommand {
     let run = try BenchRun(bench)
     var result: Diagnosis.Finding?
     do {
-      try run.run { bench in result = try await Diagnosis.tryPath(of: bench) }
+      try run.run { bench in
+        result = try await Diagnosis.tryPath(of: bench)
+        return {}
+      }
     } catch {
       return Diagnosis.pathIsBroken((error as? CommandFailure)?.message ?? String(describing: error))
     }

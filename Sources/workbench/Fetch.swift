@@ -7,7 +7,9 @@ struct Fetch: ParsableCommand {
     abstract: "Fetch a URL over HTTP, like wget, through every layer of the bench.",
     discussion: """
       Without a URL an embedded origin server is started on the host's loopback, 64 MiB are fetched from it and checked, \
-      and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback.
+      and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback. A file that is \
+      there already is overwritten only if -O names it, or continued with --continue; else the new one gets a number. \
+      With -O - the body is all of standard output, and the document of --json goes to standard error.
 
       EXAMPLES
         workbench fetch
@@ -37,7 +39,7 @@ struct Fetch: ParsableCommand {
   @Option(help: ArgumentHelp("The request's body; @FILE reads it from a file.", valueName: "text"))
   var body: String?
 
-  @Option(help: ArgumentHelp("Give up connecting after this time.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Give up resolving the name and connecting after this time.", valueName: "seconds"))
   var connectTimeout = 30.0
 
   @Option(help: ArgumentHelp("Give up when nothing arrives for this time.", valueName: "seconds"))
@@ -71,9 +73,13 @@ struct Fetch: ParsableCommand {
       throw CommandFailure.usage("--size is for the embedded origin, without a URL")
     }
     let plan = try plan()
-    try BenchRun(bench).run { bench in
+    let destination = try destination()
+    var file: String?
+    if case .file(let path) = destination { file = path }
+    if destination == .standardOutput { Output.divert() }
+    try BenchRun(bench, writing: [("--output", file)]).run { bench in
       if let url {
-        try await fetch(try address(url), plan, with: bench)
+        try await fetch(try address(url), plan, to: destination, with: bench)
       } else {
         try await fetchFromOrigin(plan, with: bench)
       }
@@ -84,12 +90,22 @@ struct Fetch: ParsableCommand {
     do { return try HTTPAddress(url) } catch { throw CommandFailure.usage(error.description) }
   }
 
+  private func destination() throws -> FetchSink.Destination {
+    switch (output, url) {
+    case ("-"?, _): return .standardOutput
+    case (let path?, _): return .file(path)
+    case (nil, nil): return .discard
+    case (nil, let url?):
+      let name = try address(url).suggestedFileName
+      return .file(continues ? name : FetchSink.freeName(name))
+    }
+  }
+
   private func plan() throws -> FetchOptions {
     var options = FetchOptions()
     if let url { _ = try address(url) }
-    guard connectTimeout > 0, timeout > 0, connectTimeout < 1e6, timeout < 1e6 else {
-      throw CommandFailure.usage("--timeout and --connect-timeout must be positive")
-    }
+    try Seconds.check(connectTimeout, option: "--connect-timeout")
+    try Seconds.check(timeout, option: "--timeout")
     guard retries >= 0, maxRedirects >= 0 else {
       throw CommandFailure.usage("--retries and --max-redirects must not be negative")
     }
@@ -105,7 +121,7 @@ struct Fetch: ParsableCommand {
       let parts = text.split(separator: ":", maxSplits: 1)
       guard parts.count == 2, !parts[0].isEmpty, !parts[0].contains(" "),
         !text.unicodeScalars.contains(where: { $0.value < 32 })
-      else { throw CommandFailure.usage("--header \"\(text)\": write NAME: VALUE") }
+      else { throw CommandFailure.usage("--header \"\(text.singleLine)\": write NAME: VALUE, on one line") }
       return (String(parts[0]), parts[1].trimmingPrefix(while: { $0 == " " }).description)
     }
     if let sha256 {
@@ -122,36 +138,30 @@ struct Fetch: ParsableCommand {
     return options
   }
 
-  private func fetchFromOrigin(_ plan: FetchOptions, with bench: Bench) async throws {
+  private func fetchFromOrigin(_ plan: FetchOptions, with bench: Bench) async throws -> BenchRun.Ending {
     let byteCount = try ByteSize.parse(size ?? "64MiB", option: "--size")
     let origin = try await OriginServer.start()
     let content = OriginContent(byteCount: byteCount)
     let address = try HTTPAddress("http://\(bench.host):\(origin.port)/bytes/\(byteCount)")
-    let result: Result<Void, any Error>
+    let result: Result<BenchRun.Ending, any Error>
     do {
-      try await fetch(address, plan, with: bench, expected: content.digest, showsPath: true)
-      result = .success(())
+      result = .success(
+        try await fetch(address, plan, to: .discard, with: bench, expected: content.digest, showsPath: true))
     } catch {
       result = .failure(error)
     }
     await origin.stop()
-    try result.get()
+    return try result.get()
   }
 
   private func fetch(
-    _ address: HTTPAddress, _ plan: FetchOptions, with bench: Bench, expected: String? = nil, showsPath: Bool = false
-  ) async throws {
+    _ address: HTTPAddress, _ plan: FetchOptions, to destination: FetchSink.Destination, with bench: Bench,
+    expected: String? = nil, showsPath: Bool = false
+  ) async throws -> BenchRun.Ending {
     let expected = expected ?? sha256?.lowercased()
-    let destination: FetchSink.Destination =
-      switch output {
-      case "-"?: .standardOutput
-      case let path?: .file(path)
-      case nil: showsPath ? .discard : .file(address.suggestedFileName)
-      }
-    if destination == .standardOutput { Output.take() }
     let sink = FetchSink(destination, hashing: expected != nil)
-    let fetch = HTTPFetch(system: bench.station.system) { (host) async throws(FetchError) in
-      try await bench.resolve(host)
+    let fetch = HTTPFetch(system: bench.station.system) { (host, limit) async throws(FetchError) in
+      try await bench.resolve(host, within: limit)
     }
     let progress =
       quiet || bench.options.eventSink != nil || !Diagnostics.isTerminal ? nil : ProgressBar(on: bench.loop)
@@ -166,63 +176,25 @@ struct Fetch: ParsableCommand {
     }
     progress?.clear()
     if let expected, sink.digest != expected {
-      throw CommandFailure(FetchError.digestMismatch(expected: expected, actual: sink.digest ?? "").description)
+      let error = FetchError.digestMismatch(expected: expected, actual: sink.digest ?? "")
+      throw CommandFailure(error.description + (sink.path.map { "; kept as \($0)" } ?? ""))
     }
     if showsPath || counters { await bench.settle() }
     let summary = FetchSummary(
-      result, sha256: sink.digest, verified: expected != nil,
+      result, output: destination == .standardOutput ? "-" : sink.path, sha256: sink.digest, verified: expected != nil,
       retransmissions: bench.station.stack.tcp.counters.retransmittedSegments - before,
       path: showsPath || counters ? bench.report : nil)
-    if self.bench.json && destination != .standardOutput {
-      try Output.json(summary)
-    } else if destination == .standardOutput {
+    return { try show(summary, hasBody: destination == .standardOutput) }
+  }
+
+  private func show(_ summary: FetchSummary, hasBody: Bool) throws {
+    if bench.json { return try Output.json(summary) }
+    if hasBody {
       Diagnostics.print(summary.line)
-      if counters { Diagnostics.print(bench.report.text) }
+      if let path = summary.path { Diagnostics.print(path.text) }
     } else {
-      if let path = summary.path { Output.line(path.text) }
-      Output.line(summary.line)
+      if let path = summary.path { try Output.line(path.text) }
+      try Output.line(summary.line)
     }
-  }
-}
-
-/// The last line of a fetch, and its `--json` form.
-struct FetchSummary: Encodable {
-  let url: String
-  let status: Int
-  let bytes: Int64
-  let totalBytes: Int64
-  let seconds: Double
-  let bytesPerSecond: Double
-  let attempts: Int
-  let redirects: Int
-  let retransmissions: UInt64
-  let sha256: String?
-  let verified: Bool
-  let path: PathReport?
-
-  init(_ result: FetchResult, sha256: String?, verified: Bool, retransmissions: UInt64, path: PathReport?) {
-    url = result.url
-    status = result.status
-    bytes = result.received
-    totalBytes = result.total
-    seconds = result.duration.seconds
-    bytesPerSecond = result.duration.seconds > 0 ? Double(result.received) / result.duration.seconds : 0
-    attempts = result.attempts
-    redirects = result.redirects
-    self.retransmissions = retransmissions
-    self.sha256 = sha256
-    self.verified = verified
-    self.path = path
-  }
-
-  var line: String {
-    var parts = [
-      "\(url): \(status), \(bytes) bytes in \(Rate.seconds(seconds)) s", "\(Rate.text(bytesPerSecond))",
-      "\(retransmissions) retransmissions",
-    ]
-    if attempts > 1 { parts.append("\(attempts) attempts") }
-    if redirects > 0 { parts.append("\(redirects) redirects") }
-    if verified { parts.append("SHA-256 verified") }
-    return parts.joined(separator: ", ")
   }
 }

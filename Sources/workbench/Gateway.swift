@@ -60,6 +60,8 @@ struct GatewayCommand: ParsableCommand {
   var json = false
 
   func run() throws {
+    try OutputFiles.check([("--capture", capture)])
+    OutputFiles.announceWaiting(for: capture)
     let gateway: Gateway
     do { gateway = try Gateway(options()) } catch let error as BenchError { throw CommandFailure(error.description) }
     let signals = Signals { [loop = gateway.loop] in loop.stop() }
@@ -79,8 +81,10 @@ struct GatewayCommand: ParsableCommand {
         let leases = gateway.leases
         try await gateway.stop()
         if !signals.wereCaught { try result.get() }
-        if json { try Output.json(report.layers) } else { show(report, leases) }
+        if json { try Output.json(report.layers) } else { try show(report, leases) }
       }
+    } catch let failure as CommandFailure {
+      throw failure
     } catch {
       throw CommandFailure(String(describing: error))
     }
@@ -145,10 +149,11 @@ struct GatewayCommand: ParsableCommand {
     for line in lines { Diagnostics.print(line) }
   }
 
-  private func show(_ report: PathReport, _ leases: [DHCPServerLease]) {
+  private func show(_ report: PathReport, _ leases: [DHCPServerLease]) throws {
     for lease in leases {
-      Output.line("lease \(lease.address) of \(lease.hardwareAddress) \(lease.hostName ?? "") \(lease.state.rawValue)")
+      try Output.line(
+        "lease \(lease.address) of \(lease.hardwareAddress) \(lease.hostName ?? "") \(lease.state.rawValue)")
     }
-    Output.line(report.text)
+    try Output.line(report.text)
   }
 }

@@ -6,20 +6,34 @@ enum Input {
   /// `text` itself, or what the file holds that `@FILE` names.
   static func bytes(_ text: String) throws -> [UInt8] {
     guard text.hasPrefix("@") else { return Array(text.utf8) }
-    return Array(try file(String(text.dropFirst()), remedy: "name a file behind the @ that you may read"))
+    return try file(String(text.dropFirst()), option: "--body", remedy: "name a file behind the @ that you may read")
   }
 
-  /// All of a file.
+  /// All of a file, which may be a pipe: it is opened once, and read once from its beginning to its end.
   ///
-  /// - Throws: a failure with the reason, and what to do about it.
-  static func file(_ path: String, remedy: String) throws -> Data {
-    if let data = FileManager.default.contents(atPath: path) { return data }
-    // Foundation does not tell why; the system call that fails does.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    var byte: UInt8 = 0
-    let code = descriptor < 0 || read(descriptor, &byte, 1) < 0 ? errno : EIO
-    if descriptor >= 0 { close(descriptor) }
-    throw CommandFailure("\(path): cannot be read: \(String(cString: strerror(code))); \(remedy)", code: 66)
+  /// - Throws: a failure with the reason, and what to do about it; also for a file of more than `limit` bytes.
+  static func file(
+    _ path: String, option: String? = nil, limit: Int = 1 << 30, remedy: String
+  ) throws -> [UInt8] {
+    func failure(_ code: Int32) -> CommandFailure {
+      let failure = FileFailure(path, code, .reading(remedy: remedy))
+      return CommandFailure((option.map { "\($0) " } ?? "") + failure.description, code: 66)
+    }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure(errno) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(descriptor, &buffer, buffer.count)
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw failure(errno) }
+      guard count > 0 else { return bytes }
+      guard bytes.count + count <= limit else {
+        throw CommandFailure("\(path): longer than \(ByteSize.text(Int64(limit))), which is the limit here", code: 66)
+      }
+      bytes += buffer[..<count]
+    }
   }
 }
 
@@ -33,4 +47,15 @@ enum ByteSize {
   }
 
   static func text(_ bytes: Int64) -> String { ByteCount(Int(bytes)).description }
+}
+
+/// Options that are a number of seconds.
+enum Seconds {
+  /// - Throws: a failure that names the option if its value is not in `range`, or is no number.
+  static func check(_ value: Double, option: String, in range: ClosedRange<Double> = 0.001...1_000_000) throws {
+    guard range.contains(value) else {
+      let bounds = [range.lowerBound, range.upperBound].map { $0 == $0.rounded() ? String(Int($0)) : String($0) }
+      throw CommandFailure.usage("\(option) \(value): not in \(bounds[0])...\(bounds[1]) seconds")
+    }
+  }
 }

@@ -23,7 +23,7 @@ struct ListPCI: ParsableCommand {
 
   func run() throws {
     let devices = try MachineView(of: of, bench).read { $0.devices }
-    if bench.json { try Output.json(devices) } else { Output.line(devices.listing) }
+    if bench.json { try Output.json(devices) } else { try Output.line(devices.listing) }
   }
 }
 
@@ -40,7 +40,7 @@ struct MachineView {
   func read<T>(_ body: @escaping (MachineImage) throws -> T) throws -> T {
     if let target {
       do { return try body(MachineImage(reading: target)) } catch let error as MachineImageError {
-        throw CommandFailure("--of \(target): \(error)", code: 66)
+        throw CommandFailure(Self.text(error, target), code: 66)
       }
     }
     guard arguments.attach == "in-process" else {
@@ -59,7 +59,16 @@ struct MachineView {
         throw CommandFailure(String(describing: error))
       }
       result = try body(image)
+      return {}
     }
     return result!
+  }
+
+  /// The target once: most of these errors begin with it.
+  private static func text(_ error: MachineImageError, _ target: String) -> String {
+    let text = error.description
+    var remedy = ""
+    if case .unreadable = error { remedy = "; name a running bench's process id, or the file of its --machine" }
+    return "--of " + (text.hasPrefix(target) ? text : "\(target): \(text)") + remedy
   }
 }

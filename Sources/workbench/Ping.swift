@@ -36,36 +36,59 @@ struct Ping: ParsableCommand {
   func run() throws {
     guard (1...1_000_000).contains(count) else { throw CommandFailure.usage("--count \(count): not in 1...1000000") }
     guard (0...65_507).contains(size) else { throw CommandFailure.usage("--size \(size): not in 0...65507") }
-    guard interval >= 0, interval < 1e6, timeout > 0, timeout < 1e6 else {
-      throw CommandFailure.usage("--interval and --timeout must be positive")
-    }
+    try Seconds.check(interval, option: "--interval", in: 0...1_000_000)
+    try Seconds.check(timeout, option: "--timeout")
+    let isQuiet = bench.json
     try BenchRun(bench).run { bench in
       let addresses: [IPAddressText]
       do { addresses = try await bench.resolve(host).map(IPAddressText.init) } catch {
         throw CommandFailure(String(describing: error))
       }
-      var plan = PingPlan(to: addresses[0].address)
-      plan.count = count
-      plan.interval = .seconds(interval)
-      plan.timeout = .seconds(timeout)
-      plan.payloadByteCount = size
-      plan.allowsBroadcast = broadcast
-      let isQuiet = self.bench.json
-      if !isQuiet { Output.line("PING \(host) (\(addresses[0].text)): \(size) data bytes") }
+      let plan = plan(to: addresses[0])
+      if !isQuiet { try Output.line("PING \(host) (\(addresses[0].text)): \(size) data bytes") }
       let report: PingReport
+      var unwritable: (any Error)?
       do {
         report = try await bench.station.ping(plan) { event in
-          guard !isQuiet else { return }
-          switch event {
-          case .reply(let reply): Output.line(reply.text)
-          case .problem(let problem): Output.line(problem.text)
+          guard !isQuiet, unwritable == nil else { return }
+          do {
+            switch event {
+            case .reply(let reply): try Output.line(reply.text)
+            case .problem(let problem): try Output.line(problem.text)
+            }
+          } catch {
+            unwritable = error
+            // Nobody sees what further requests bring.
+            bench.loop.stop()
           }
         }
       } catch {
-        throw CommandFailure("ping \(host): \(plan.explanation(of: error))")
+        throw unwritable ?? CommandFailure("ping \(host): \(plan.explanation(of: error))")
       }
-      if isQuiet { try Output.json(report) } else { Output.line(report.text) }
-      if report.received == 0 { throw CommandFailure("\(host) did not answer any of \(report.sent) requests") }
+      if let unwritable { throw unwritable }
+      return { try conclude(report) }
     }
+  }
+
+  private func plan(to address: IPAddressText) -> PingPlan {
+    var plan = PingPlan(to: address.address)
+    plan.count = count
+    plan.interval = .seconds(interval)
+    plan.timeout = .seconds(timeout)
+    plan.payloadByteCount = size
+    plan.allowsBroadcast = broadcast
+    return plan
+  }
+
+  private func conclude(_ report: PingReport) throws {
+    if !bench.json { try Output.line(report.text) }
+    guard report.received == 0 else {
+      if bench.json { try Output.json(report) }
+      return
+    }
+    let requests = report.sent == 1 ? "the request" : "any of \(report.sent) requests"
+    // Who was told why needs no other advice.
+    let advice = report.problems.isEmpty ? "; is the address right? -W waits longer than \(timeout) s" : ""
+    throw CommandFailure("\(host) did not answer \(requests)\(advice)", result: .object(report))
   }
 }

@@ -36,37 +36,29 @@ struct QEMUCommand: ParsableCommand {
   }
 
   func run() throws {
-    do throws(QEMUError) { try start() } catch { throw CommandFailure(BenchError.qemu(error).description) }
+    do { try start() } catch let error as QEMUError { throw CommandFailure(BenchError.qemu(error).description) }
   }
 
-  private func start() throws(QEMUError) {
+  private func start() throws {
     let installation = try QEMUInstallation.find(requiring: [QEMUInstallation.vfioUserDevice])
     if dryRun {
       let line = try GuestArguments(arguments, sockets: ["nic.sock"]).all
-      Output.line("workbench device --socket nic.sock &")
-      return Output.line(([installation.path] + line).map(shellQuoted).joined(separator: " "))
+      try Output.line("workbench device --socket nic.sock &")
+      return try Output.line(([installation.path] + line).map(shellQuoted).joined(separator: " "))
     }
     let folder = try PrivateFolder()
     let socket = folder.file("nic.sock")
     let line = try GuestArguments(arguments, sockets: [socket]).all
     var outcome: QEMUProcess.Outcome?
     let isPlain = !device.cable.json
-    do {
-      try DeviceRun(device.options(sockets: [socket])).run { host in
-        let process = try QEMUProcess(installation.path, line, streams: .inherited, keeping: folder, on: host.loop)
-        outcome = await process.waitForEnd()
-        if outcome == nil { outcome = await process.end() }
-      } ending: { host in
-        if isPlain { Diagnostics.print(host.report.text) } else { try Output.json(host.report) }
-      }
-    } catch let error as QEMUError {
-      throw error
-    } catch let failure as CommandFailure {
-      failure.end()
-    } catch {
-      throw .badOption(String(describing: error))
+    try DeviceRun(device.options(sockets: [socket])).run { host in
+      let process = try QEMUProcess(installation.path, line, streams: .inherited, keeping: folder, on: host.loop)
+      outcome = await process.waitForEnd()
+      if outcome == nil { outcome = await process.end() }
+    } ending: { host in
+      if isPlain { Diagnostics.print(host.report.text) } else { try Output.json(host.report) }
     }
-    if let outcome, outcome != .exited(0) { throw .ended(outcome, diagnostics: "") }
+    if let outcome, outcome != .exited(0) { throw QEMUError.ended(outcome, diagnostics: "") }
   }
 }
 

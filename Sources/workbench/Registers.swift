@@ -65,7 +65,8 @@ struct Registers: ParsableCommand {
     for name in wanted where table.row(named: name) == nil && !isShown(name) {
       throw CommandFailure.usage("\(name): the NIC has no such register; workbench registers --all lists them")
     }
-    if bench.json { try Output.json(functions) } else { Output.line(functions.map(\.text).joined(separator: "\n\n")) }
+    if bench.json { return try Output.json(functions) }
+    try Output.line(functions.map(\.text).joined(separator: "\n\n"))
   }
 }
 
@@ -78,6 +79,9 @@ extension Registers {
 
   private func describe(_ table: RegisterTable, _ wanted: Set<String>) throws {
     guard of == nil else { throw CommandFailure.usage("--reference reads no bench: leave --of out") }
+    guard !rings, !all else {
+      throw CommandFailure.usage("--reference describes registers: leave \(rings ? "--rings" : "--all") out")
+    }
     let wanted = Set(wanted.map { Self.row(of: $0, in: table) })
     for name in wanted where table.row(named: name) == nil {
       throw CommandFailure.usage("\(name): there is no such register; workbench registers --reference lists them")
@@ -86,7 +90,7 @@ extension Registers {
       try Output.json(
         table.rows.filter { wanted.isEmpty || wanted.contains($0.abbreviation) }.map(RegisterReference.init))
     } else {
-      print(table.reference(title: "Registers of the 82540EM and 82545EM", only: wanted), terminator: "")
+      try Output.write(table.reference(title: "Registers of the 82540EM and 82545EM", only: wanted))
     }
   }
 }

@@ -6,8 +6,9 @@ struct Replay: ParsableCommand {
     abstract: "Feed captures into the NIC in virtual time and compare what driver and stack answer.",
     discussion: """
       Beside NAME.pcapng (or .pcap) lies NAME.expect: the settings of the station, then a line for each frame that it must \
-      send, and below "at full speed" those that it must send if frames arrive as fast as the NIC takes them. Frames that were meant for the captured station arrive in their time, and never before what they answer; those \
-      that it sent itself show which ports, sequence numbers and identifiers stand for those that the station chooses now. \
+      send, and below "at full speed" those that it must send if frames arrive as fast as the NIC takes them. Frames that \
+      were meant for the captured station arrive in their time, and never before what they answer; those that it sent \
+      itself show which ports, sequence numbers and identifiers stand for those that the station chooses now. \
       A damaged capture is replayed up to the damage.
 
       Exit codes: 0 all matched, 1 an answer differs, 65 a damaged capture or expectation, 66 a file that cannot be read.
@@ -75,6 +76,8 @@ struct Replay: ParsableCommand {
   func run() throws {
     guard capture == nil || files.count == 1 else { throw CommandFailure.usage("--capture needs a single file") }
     try CableArguments.checkCapture(capture)
+    try OutputFiles.check([("--capture", capture)])
+    OutputFiles.announceWaiting(for: capture)
     var options = ReplayFile.Options()
     options.isFullSpeed = fullSpeed
     options.isUpdate = update
@@ -85,30 +88,32 @@ struct Replay: ParsableCommand {
     var differing = 0
     var failures: [ReplayError] = []
     for path in files {
-      do throws(ReplayError) {
+      do {
         let report = try ReplayFile(path: path).replay(options)
         reports.append(Report(report))
-        if !json { Output.line(report.text) }
+        if !json { try Output.line(report.text) }
         if report.difference != nil { differing += 1 }
         if let damage = report.damage { failures.append(damage) }
-      } catch {
+      } catch let error as ReplayError {
         reports.append(Report(file: path, error))
         failures.append(error)
       }
     }
+    try conclude(reports, differing, failures)
     if json { try Output.json(reports) }
-    try conclude(differing, failures)
   }
 
   /// The gravest of what happened decides the exit code; each failure has its line.
-  private func conclude(_ differing: Int, _ failures: [ReplayError]) throws {
+  private func conclude(_ reports: [Report], _ differing: Int, _ failures: [ReplayError]) throws {
     guard let gravest = failures.max(by: { $0.exitCode < $1.exitCode }) else {
       guard differing == 0 else {
-        throw CommandFailure("\(differing) of \(files.count) captures are not answered as expected")
+        throw CommandFailure(
+          "\(differing) of \(files.count) captures are not answered as expected", result: .list(reports))
       }
       return
     }
     for failure in failures { Diagnostics.print("workbench: \(failure)") }
-    throw CommandFailure("", code: gravest.exitCode)
+    throw CommandFailure(
+      failures.map(\.description).joined(separator: "; "), code: gravest.exitCode, result: .list(reports), isTold: true)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bench
+import EventLoop
 
 struct Resolve: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,6 +16,9 @@ struct Resolve: ParsableCommand {
   @Argument(help: "The name.")
   var name: String
 
+  @Option(help: ArgumentHelp("Give up after this time.", valueName: "seconds"))
+  var timeout = 15.0
+
   @OptionGroup var bench: BenchArguments
 
   private struct Answer: Encodable {
@@ -25,15 +29,23 @@ struct Resolve: ParsableCommand {
   }
 
   func run() throws {
+    if let fault = NameRecords.fault(of: name) {
+      throw CommandFailure.usage("cannot resolve \(name.isEmpty ? "\"\"" : name.singleLine): \(fault)")
+    }
+    try Seconds.check(timeout, option: "--timeout")
     try BenchRun(bench).run { bench in
       let answer: NameRecords
-      do { answer = try await bench.records(of: name) } catch { throw CommandFailure(String(describing: error)) }
+      do { answer = try await bench.records(of: name, within: .seconds(timeout)) } catch {
+        throw CommandFailure(String(describing: error))
+      }
       for failure in answer.failures { Diagnostics.print("workbench: \(name): \(failure)") }
-      if self.bench.json {
-        try Output.json(
-          Answer(name: name, addresses: answer.addresses, records: answer.records, failures: answer.failures))
-      } else {
-        Output.line(answer.text)
+      return {
+        if self.bench.json {
+          try Output.json(
+            Answer(name: name, addresses: answer.addresses, records: answer.records, failures: answer.failures))
+        } else {
+          try Output.line(answer.text)
+        }
       }
     }
   }

@@ -27,7 +27,8 @@ struct Scenario: ParsableCommand {
 
   func run() throws {
     let scenarios = try files.map { path in
-      let data = try Input.file(path, remedy: "name a YAML file such as those of fixtures/scenarios")
+      let data = try Input.file(
+        path, limit: 16 << 20, remedy: "name a YAML file such as those of fixtures/scenarios")
       do { return (path, try ScenarioFile(yaml: String(decoding: data, as: UTF8.self), path: path)) } catch {
         throw CommandFailure(String(describing: error), code: 65)
       }
@@ -39,13 +40,15 @@ struct Scenario: ParsableCommand {
       } catch {
         throw CommandFailure(String(describing: error))
       }
-      if !json { Output.line(Self.table(reports.last!)) }
+      if !json { try Output.line(Self.table(reports.last!)) }
     }
-    if json { try Output.json(reports) }
     let failed = reports.reduce(0) { $0 + $1.outcomes.count { !$0.isAsExpected } }
     let total = reports.reduce(0) { $0 + $1.outcomes.count }
-    guard failed == 0 else { throw CommandFailure("\(failed) of \(total) fetches did not go as expected") }
-    if !json { Output.line("\(total) fetches in \(reports.count) scenarios went as expected") }
+    guard failed == 0 else {
+      throw CommandFailure("\(failed) of \(total) fetches did not go as expected", result: .list(reports))
+    }
+    if json { return try Output.json(reports) }
+    try Output.line("\(total) fetches in \(reports.count) scenarios went as expected")
   }
 
   private static func table(_ report: Report) -> String {

@@ -50,6 +50,8 @@ struct Simulate: ParsableCommand {
     guard Station.Options.mtuRange.contains(mtu) else { throw CableArguments.badMTU(mtu) }
     try CableArguments.checkCapture(capture)
     guard capture == nil || seeds == 1 else { throw CommandFailure.usage("--capture needs --seeds 1") }
+    try OutputFiles.check([("--capture", capture)])
+    OutputFiles.announceWaiting(for: capture)
     let byteCount = try ByteSize.parse(bytes, option: "--bytes")
     var settings: ImpairmentSettings?
     if let impair {
@@ -72,9 +74,9 @@ struct Simulate: ParsableCommand {
         }
       }
       results.append(result)
-      if !json && (seeds <= 20 || verbose) { Output.line(Self.text(result)) }
+      if !json && (seeds <= 20 || verbose) { try Output.line(Self.text(result)) }
     }
-    if json { try Output.json(results) } else { Output.line(Self.summary(results)) }
+    if json { try Output.json(results) } else { try Output.line(Self.summary(results)) }
   }
 
   private func simulate(_ plan: SimulationPlan) throws -> SimulationResult {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bench
 
 /// `workbench`: the command line of the bench, one file a command.
 @main
@@ -9,7 +10,8 @@ struct Workbench: ParsableCommand {
     discussion: """
       Results go to standard output, diagnostics to standard error. With --json a failure is {"error": ..., "status": ...}. \
       Exit codes: 0 done, 1 the work failed, 2 bad usage, 65 a damaged file, 66 a file that cannot be read, 128 and the \
-      signal's number when interrupted (130 by Ctrl-C).
+      signal's number when interrupted (130 by Ctrl-C). What there is of a result when a command fails stands beside error \
+      and status; of a list, as "results".
 
       EXAMPLES
         workbench fetch                                  64 MiB from an embedded origin, over the whole path
@@ -26,6 +28,7 @@ struct Workbench: ParsableCommand {
   /// ArgumentParser ends bad usage with sysexits' 64; the workbench says 2.
   static func main() {
     do {
+      try refuseUnknownCommand(CommandLine.arguments.dropFirst())
       try QEMUCommand.refuseStrayArguments(CommandLine.arguments.dropFirst())
       var command = try parseAsRoot()
       try command.run()
@@ -36,8 +39,19 @@ struct Workbench: ParsableCommand {
       guard code == .success else {
         CommandFailure(usageLine(for: error), code: code == .validationFailure ? 2 : code.rawValue).end()
       }
-      print(fullMessage(for: error))
+      do { try Output.line(fullMessage(for: error)) } catch let failure as CommandFailure {
+        failure.end()
+      } catch { CommandFailure(String(describing: error)).end() }
     }
+  }
+
+  /// ArgumentParser takes an unknown command for a stray argument, and answers `help nope` with the help of all.
+  private static func refuseUnknownCommand(_ line: ArraySlice<String>) throws {
+    var line = line
+    if line.first == "help" { line = line.dropFirst() }
+    let commands = configuration.subcommands.map { $0.configuration.commandName ?? "\($0)".lowercased() }
+    guard let name = line.first, !name.hasPrefix("-"), !commands.contains(name), name != "help" else { return }
+    throw CommandFailure.usage("no command '\(name.singleLine)'; commands are \(commands.joined(separator: ", "))")
   }
 
   /// What was wrong with the command line and which help to ask for, in one line: ArgumentParser says it in several.

@@ -65,7 +65,7 @@ public final class Gateway {
     do {
       recorder = try options.capturePath.map { try PcapngWriter(CaptureSink(path: $0), application: "wirebench") }
     } catch {
-      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
+      throw .capture(options.capturePath ?? "", error)
     }
     var cable = Cable.Options()
     cable.end = .socket(options.wire)
@@ -154,7 +154,7 @@ public final class Gateway {
     try innerCable.close()
     try outerCable?.close()
     do { try recorder?.close() } catch {
-      throw .capture(path: options.capturePath ?? "", reason: String(describing: error))
+      throw .capture(options.capturePath ?? "", error)
     }
   }
 

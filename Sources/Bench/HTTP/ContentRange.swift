@@ -26,3 +26,8 @@ struct ContentRange: Equatable {
 
   var count: Int64 { bytes.upperBound - bytes.lowerBound + 1 }
 }
+
+extension FetchOptions {
+  /// The caller asked for a range by a header, which is then the whole of what it wants.
+  var asksForOwnRange: Bool { headers.contains { $0.name.lowercased() == "range" } }
+}

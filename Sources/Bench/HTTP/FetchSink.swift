@@ -26,6 +26,21 @@ public final class FetchSink {
 
   deinit { close() }
 
+  /// The file, if it is one.
+  public var path: String? { if case .file(let path) = destination { path } else { nil } }
+
+  /// `name`, or if such a file is there already the first free one of `name.1`, `name.2` and so on, as wget does.
+  public static func freeName(_ name: String) -> String {
+    func isTaken(_ path: String) -> Bool {
+      var status = stat()
+      return lstat(path, &status) == 0
+    }
+    guard isTaken(name) else { return name }
+    var number = 1
+    while isTaken("\(name).\(number)") { number += 1 }
+    return "\(name).\(number)"
+  }
+
   /// Opens the file and keeps what it holds: the fetch goes on behind it.
   public func resume() throws(FetchError) {
     guard case .file(let path) = destination else { return }
@@ -85,16 +100,16 @@ public final class FetchSink {
   /// SHA-256 of the body so far, if it is kept.
   public var digest: String? { hash.map { hexadecimal($0.finalize()) } }
 
-  private var name: String {
-    if case .file(let path) = destination { path } else { "standard output" }
-  }
+  private var name: String { path ?? "standard output" }
 
   private func open(_ path: String, _ flags: Int32) throws(FetchError) {
     descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure(path) }
   }
 
-  private func failure(_ path: String) -> FetchError { .file(path: path, reason: String(cString: strerror(errno))) }
+  private func failure(_ path: String) -> FetchError {
+    .file(path: path, reason: FileFailure(path, errno, .writing).reason)
+  }
 
   private func close() {
     if descriptor >= 0 && descriptor != STDOUT_FILENO { Glibc.close(descriptor) }

@@ -13,6 +13,8 @@ final class HTTPConversation {
   private let descriptor: Int32
   private let sink: FetchSink
   private let options: FetchOptions
+  /// For messages.
+  private let url: String
   private let reader: ResponseReader
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 64)
   private var response = Response()
@@ -20,11 +22,16 @@ final class HTTPConversation {
   private var sendFailure: Errno?
   /// The end of the stream has been read.
   private var isEnded = false
+  /// When the header that is awaited, interim or final, must be complete: bytes that come one by one do not defer it.
+  private var headerDeadline: Instant?
+  private var interimResponses = 0
   /// Strong entity tag of what the sink holds.
   var entityTag: String?
   var onProgress: ((_ received: Int64, _ total: Int64?) -> Void)?
 
   private static let bufferSize = 1 << 18
+  /// Interim responses (RFC 9110 15.2) that are taken before the final one.
+  static let interimLimit = 16
 
   /// What is known of a response while it arrives.
   private struct Response {
@@ -34,13 +41,18 @@ final class HTTPConversation {
     /// Bytes of the body that were in place before.
     var base: Int64 = 0
     var isAlreadyComplete = false
+    /// The length of the whole file, of a range of which there is nothing (RFC 9110 15.5.17).
+    var unsatisfiedLength: Int64?
   }
 
-  init(_ system: SystemCalls, _ descriptor: Int32, _ sink: FetchSink, _ options: FetchOptions) throws(FetchError) {
+  init(
+    _ system: SystemCalls, _ descriptor: Int32, _ sink: FetchSink, _ options: FetchOptions, url: String
+  ) throws(FetchError) {
     self.system = system
     self.descriptor = descriptor
     self.sink = sink
     self.options = options
+    self.url = url
     reader = try ResponseReader(method: HTTPMethod(rawValue: options.method))
     response.base = sink.offset
   }
@@ -55,7 +67,10 @@ final class HTTPConversation {
       try await send(request)
       if let body = options.body { try await send(body) }
       if !isOver { try waitFromNowOn() }
-      while !isOver { try await receive() }
+      while !isOver {
+        if response.head == nil { try await waitForHeader() }
+        try await receive()
+      }
     } catch {
       // The status says more than what became of the rest.
       guard error != .interrupted, (response.head?.status.code ?? 0) >= 400 else { throw error }
@@ -63,6 +78,7 @@ final class HTTPConversation {
     return try conclude()
   }
 
+  private var now: Instant { system.stack.loop.now }
   private var isOver: Bool { reader.isComplete || isEnded }
 
   private func conclude() throws(FetchError) -> HTTPResponseHead {
@@ -70,9 +86,13 @@ final class HTTPConversation {
       if let sendFailure { throw .transferFailed(sendFailure, received: sink.offset) }
       throw .endedEarly(received: sink.offset, expected: nil)
     }
-    let isContinuedToEnd = head.status.code == 416 && response.isAlreadyComplete
-    if head.status.code >= 400 && !isContinuedToEnd {
-      throw .status(code: Int(head.status.code), reason: head.status.reasonPhrase)
+    if head.status.code == 416, sink.resumedFrom > 0, let path = sink.path, let total = response.unsatisfiedLength,
+      total < sink.offset
+    {
+      throw .nothingToContinue(path: path, has: sink.offset, total: total)
+    }
+    if head.status.code >= 400 && !(head.status.code == 416 && response.isAlreadyComplete) {
+      throw .status(code: Int(head.status.code), reason: head.status.reasonPhrase, url: url)
     }
     if !reader.isComplete {
       throw .endedEarly(received: sink.offset, expected: response.length.map { response.base + $0 })
@@ -95,7 +115,7 @@ final class HTTPConversation {
   private var isAnswered: Bool { isOver || (response.head?.status.code ?? 0) >= 300 }
 
   private func send(_ bytes: [UInt8]) async throws(FetchError) {
-    // The array must stay where it is while the call waits for room.
+    // The array must stay where it is while the call waits.
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 16)
     defer { copy.deallocate() }
     copy.copyBytes(from: bytes)
@@ -154,6 +174,23 @@ final class HTTPConversation {
     if case .failure(let error) = result { throw .transferFailed(error, received: sink.offset) }
   }
 
+  /// Waits until more of the header has come, no longer than it may take as a whole.
+  private func waitForHeader() async throws(FetchError) {
+    let isBegun = headerDeadline != nil
+    let deadline = headerDeadline ?? now + options.timeout
+    var entries = [PollDescriptor(descriptor, PollMask.POLLIN)]
+    let milliseconds = Int32(clamping: ((deadline - now).nanoseconds + 999_999) / 1_000_000)
+    do throws(Errno) {
+      if milliseconds > 0, try await system.poll(&entries, timeout: milliseconds) > 0 { return }
+    } catch .EINTR {
+      throw .interrupted
+    } catch {
+      throw .transferFailed(error, received: sink.offset)
+    }
+    let limit = options.timeout.seconds
+    throw isBegun ? .slowHeader(seconds: limit) : .stalled(seconds: limit, received: sink.offset)
+  }
+
   /// Reads once, and takes what has come.
   private func receive() async throws(FetchError) {
     let count: Int
@@ -176,14 +213,25 @@ final class HTTPConversation {
         try reader.consume(ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: buffer[body..<count])))
       }
     }
+    let before = interimResponses
     while let part = reader.next() { try take(part) }
+    // Behind an interim response the next header has not begun: the request may have long to go.
+    guard response.head == nil, !isOver, interimResponses == before else { return }
+    let deadline = headerDeadline ?? now + options.timeout
+    headerDeadline = deadline
+    if now >= deadline { throw .slowHeader(seconds: options.timeout.seconds) }
   }
 
   private func take(_ part: HTTPClientResponsePart) throws(FetchError) {
     switch part {
     case .head(let head):
-      // Interim responses are followed by the real one (RFC 9110 15.2).
-      guard head.status.code >= 200 else { return }
+      headerDeadline = nil
+      if head.status.code < 200 {
+        interimResponses += 1
+        if interimResponses > Self.interimLimit { throw .tooManyInterimResponses(Self.interimLimit) }
+        return
+      }
+      if let coding = head.unknownTransferCoding { throw .transferCoding(coding) }
       response.head = head
       response.length = head.headers["Content-Length"].first.flatMap { Int64($0) }
       try position(for: head)
@@ -218,21 +266,20 @@ final class HTTPConversation {
         guard sink.resumedFrom == 0 else { throw .rangeNotHonoured("the server does not send ranges of this file") }
         try sink.rewind()
       }
-    case 416: response.isAlreadyComplete = sink.offset > 0 && text == "bytes */\(sink.offset)"
+    case 416:
+      if let text, text.hasPrefix("bytes */") { response.unsatisfiedLength = Int64(text.dropFirst(8)) }
+      response.isAlreadyComplete = sink.offset > 0 && response.unsatisfiedLength == sink.offset
     default: break
     }
     // A range of the caller's own is no part of a file that could be continued.
-    if head.status.code != 206 || !asksForOwnRange {
+    if head.status.code != 206 || !options.asksForOwnRange {
       entityTag = head.headers["ETag"].first.flatMap { $0.hasPrefix("W/") ? nil : $0 }
     }
   }
 
-  /// The caller asked for a range by a header, which is then the whole of what it wants.
-  private var asksForOwnRange: Bool { options.headers.contains { $0.name.lowercased() == "range" } }
-
   /// A part must be the one that was asked for, and as long as it says.
   private func check(_ text: String?, _ range: ContentRange?, _ head: HTTPResponseHead) throws(FetchError) {
-    if asksForOwnRange {
+    if options.asksForOwnRange {
       // What an attempt before has brought of it comes again.
       if sink.resumedFrom == 0 { try sink.rewind() }
     } else {

@@ -9,7 +9,7 @@ public struct FetchOptions: Sendable {
   public var method = "GET"
   public var headers: [(name: String, value: String)] = []
   public var body: [UInt8]?
-  /// For all addresses of a host together.
+  /// For the name and all addresses of a host together.
   public var connectTimeout = TimeSpan.seconds(30)
   /// Longest time without progress in either direction before the fetch gives up.
   public var timeout = TimeSpan.seconds(60)
@@ -43,12 +43,12 @@ public struct FetchResult: Sendable {
 /// Fetches over HTTP/1.1 (RFC 9112) as a program would, through the system calls of a bench.
 public final class HTTPFetch {
   private let system: SystemCalls
-  private let resolver: (String) async throws(FetchError) -> [IPAddress]
+  private let resolver: (String, TimeSpan) async throws(FetchError) -> [IPAddress]
   /// Called as bytes arrive: those in place, and the whole length if the server told it.
   public var onProgress: ((_ received: Int64, _ total: Int64?) -> Void)?
 
-  /// - Parameter resolver: turns a host name or literal into addresses.
-  public init(system: SystemCalls, resolver: @escaping (String) async throws(FetchError) -> [IPAddress]) {
+  /// - Parameter resolver: turns a host name or literal into addresses, within a time.
+  public init(system: SystemCalls, resolver: @escaping (String, TimeSpan) async throws(FetchError) -> [IPAddress]) {
     self.system = system
     self.resolver = resolver
   }
@@ -100,7 +100,8 @@ public final class HTTPFetch {
       guard [301, 302, 303, 307, 308].contains(response.status.code) else {
         // Not modified is an answer to a condition in the caller's headers; the others have nothing to fetch.
         guard !(300...399).contains(response.status.code) || response.status.code == 304 else {
-          throw .status(code: Int(response.status.code), reason: response.status.reasonPhrase)
+          throw .status(
+            code: Int(response.status.code), reason: response.status.reasonPhrase, url: state.address.description)
         }
         return FetchResult(
           url: state.address.description, status: Int(response.status.code), reason: response.status.reasonPhrase,
@@ -108,7 +109,8 @@ public final class HTTPFetch {
           attempts: state.attempts, redirects: state.redirects)
       }
       guard let location = response.headers["Location"].first else {
-        throw .redirectWithoutLocation(code: Int(response.status.code), reason: response.status.reasonPhrase)
+        throw .redirectWithoutLocation(
+          code: Int(response.status.code), reason: response.status.reasonPhrase, url: state.address.description)
       }
       state.redirects += 1
       guard state.redirects <= options.maximumRedirects else { throw .tooManyRedirects(options.maximumRedirects) }
@@ -129,12 +131,15 @@ public final class HTTPFetch {
   private func exchange(
     _ state: inout Transfer, into sink: FetchSink, options: FetchOptions
   ) async throws(FetchError) -> HTTPResponseHead {
-    let candidates = try await resolver(state.address.host)
-    let connector = HTTPConnector(system: system, limit: options.connectTimeout)
+    let start = system.stack.loop.now
+    let candidates = try await resolver(state.address.host, options.connectTimeout)
+    // One time for both: who waits does not care which of them it is.
+    let left = max(options.connectTimeout - (system.stack.loop.now - start), .milliseconds(1))
+    let connector = HTTPConnector(system: system, limit: left)
     let descriptor = try await connector.connect(to: state.address, candidates)
     do {
       let request = request(state, sink, options)
-      let conversation = try HTTPConversation(system, descriptor, sink, options)
+      let conversation = try HTTPConversation(system, descriptor, sink, options, url: state.address.description)
       conversation.onProgress = onProgress
       conversation.entityTag = state.entityTag
       defer { state.entityTag = conversation.entityTag }

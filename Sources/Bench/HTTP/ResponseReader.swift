@@ -18,7 +18,7 @@ final class ResponseReader {
     self.method = method
     do {
       // The decoder pairs responses with the requests that pass through it, to know which have no body.
-      let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)
+      let decoder = HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes, informationalResponseStrategy: .forward)
       try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(decoder))
       try channel.pipeline.syncOperations.addHandler(HTTPRequestEncoder(), position: .first)
       try channel.writeOutbound(
@@ -90,7 +90,28 @@ final class ResponseReader {
     return parts[nextPart]
   }
 
+  /// What the parser's error means to who has asked for a URL.
   private static func reason(_ error: any Error) -> String {
-    (error as? HTTPParserError).map { String(describing: $0) } ?? String(describing: error)
+    switch error as? HTTPParserError {
+    case .invalidConstant?, .invalidVersion?: "it does not begin with HTTP/1.1 or HTTP/1.0"
+    case .invalidStatus?: "its status is not a number of three digits"
+    case .headerOverflow?: "its header is longer than a client needs to take"
+    case .invalidHeaderToken?: "a header field has a character that none may have"
+    case .invalidContentLength?: "its Content-Length is not a number"
+    case .unexpectedContentLength?: "it has more than one length: Content-Length twice, or beside Transfer-Encoding"
+    case .invalidChunkSize?: "the size of a chunk is not a hexadecimal number"
+    case .lfExpected?, .strictModeAssertion?: "a line or chunk does not end as it must, with CR LF"
+    case let other?: String(describing: other)
+    case nil: String(describing: error)
+    }
+  }
+}
+
+extension HTTPResponseHead {
+  /// A coding of the body that is not undone here: stored as it came, the body would be something else than it is.
+  var unknownTransferCoding: String? {
+    guard (200...299).contains(status.code) else { return nil }
+    let codings = headers[canonicalForm: "Transfer-Encoding"].map { $0.lowercased() }
+    return codings.first { $0 != "chunked" && $0 != "identity" }
   }
 }

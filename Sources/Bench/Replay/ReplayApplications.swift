@@ -81,7 +81,7 @@ final class ReplayApplications {
 
   private func fetch(_ url: String, _ server: IPv4Address?) async -> String {
     let resolver = resolver(server)
-    let fetch = HTTPFetch(system: system) { (host) async throws(FetchError) in
+    let fetch = HTTPFetch(system: system) { (host, _) async throws(FetchError) in
       do throws(ResolveError) { return try await resolver.resolve(host, family: .ipv4) } catch {
         throw FetchError.unknownHost(host, reason: String(describing: error))
       }

@@ -43,13 +43,29 @@ public enum ReplayError: Error, CustomStringConvertible {
     }
   }
 
+  /// A capture that cannot be written, the path told once.
+  static func cannotWrite(_ path: String, _ error: CaptureError) -> ReplayError {
+    switch error {
+    case .cannotOpen(_, let code), .writeFailed(let code):
+      .cannotWrite(path: path, reason: String(cString: strerror(code)))
+    default: .cannotWrite(path: path, reason: error.description)
+    }
+  }
+
+  private static func reason(_ path: String, _ code: Int32) -> String {
+    let remedy =
+      code == EISDIR
+      ? "name the files in it: \(path.hasSuffix("/") ? path : path + "/")*.pcap*"
+      : "name a pcap or pcapng file, such as those of fixtures/captures"
+    return FileFailure(path, code, .reading(remedy: remedy)).reason
+  }
+
   /// The error of a capture file at `path`.
   init(_ error: CaptureError, path: String) {
     switch error {
     case .cannotOpen(_, let code):
-      self = .unreadable(path: path, reason: "cannot be opened: \(String(cString: strerror(code)))")
-    case .readFailed(let code):
-      self = .unreadable(path: path, reason: "cannot be read: \(String(cString: strerror(code)))")
+      self = .unreadable(path: path, reason: Self.reason(path, code))
+    case .readFailed(let code): self = .unreadable(path: path, reason: Self.reason(path, code))
     default: self = .damaged(path: path, error)
     }
   }

@@ -69,7 +69,7 @@ public final class ReplayRun {
       pacing: plan.isFullSpeed ? .fullSpeed : .original)
     if let path = plan.capturePath {
       do throws(CaptureError) { capture = try CaptureWire(cable, on: loop, path: path, name: "station") } catch {
-        throw .cannotWrite(path: path, reason: error.description)
+        throw .cannotWrite(path, error)
       }
     } else {
       capture = nil
@@ -109,7 +109,7 @@ public final class ReplayRun {
     }
     if let capture, let path = plan.capturePath {
       do throws(CaptureError) { try capture.close() } catch {
-        throw .cannotWrite(path: path, reason: error.description)
+        throw .cannotWrite(path, error)
       }
     }
     return ReplayResult(

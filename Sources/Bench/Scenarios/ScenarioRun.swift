@@ -66,8 +66,8 @@ public struct ScenarioRun {
     plan.timeout = .seconds(fetch.timeout)
     plan.connectTimeout = .seconds(fetch.connectTimeout)
     let sink = FetchSink(.discard, hashing: true)
-    let client = HTTPFetch(system: bench.station.system) { (host) async throws(FetchError) in
-      try await bench.resolve(host)
+    let client = HTTPFetch(system: bench.station.system) { (host, limit) async throws(FetchError) in
+      try await bench.resolve(host, within: limit)
     }
     let start = bench.loop.now
     var result: FetchResult?

@@ -93,7 +93,7 @@ public final class Simulation {
         self.capture = capture
         wire = capture
       } catch {
-        throw .capture(path: path, reason: error.description)
+        throw .capture(path, error)
       }
     } else {
       capture = nil

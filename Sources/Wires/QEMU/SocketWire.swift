@@ -6,10 +6,16 @@ import Link
 public protocol SocketWire: Wire {
   var address: WireAddress { get }
   var counters: SocketWireCounters { get }
+  /// Why the last attempt to reach the peer failed, as errno; nil if none did.
+  var lastError: Int32? { get }
   /// Gets an event for each frame that is lost or refused.
   var tap: EventTap? { get set }
   /// Ends the wire for good: closes its sockets and removes the paths it made.
   func close()
+}
+
+extension SocketWire {
+  public var lastError: Int32? { nil }
 }
 
 /// What went through a ``SocketWire``, and what did not.

@@ -17,6 +17,7 @@ public final class StreamWire: SocketWire {
   public weak var port: (any WirePort)?
   public let address: WireAddress
   public var tap: EventTap?
+  public private(set) var lastError: Int32?
   private let loop: EpollLoop
   private let settings: SocketWireSettings
   private var count = SocketWireCounters()
@@ -149,7 +150,9 @@ public final class StreamWire: SocketWire {
     }
     switch socket.connect(to: place) {
     case .done: adopt(socket)
-    case .failed: planRetry()
+    case .failed(let code):
+      lastError = code
+      planRetry()
     case .later:
       // A path's queue of connections is full: there is nothing to wait for. TCP is under way.
       guard !place.isUnix else { return planRetry() }
@@ -167,7 +170,11 @@ public final class StreamWire: SocketWire {
     watch = nil
     attempt = nil
     // A port of the range that connections are given may be met by the attempt itself.
-    guard socket.pendingError == 0, !socket.isConnectedToItself else { return planRetry() }
+    let code = socket.pendingError
+    guard code == 0, !socket.isConnectedToItself else {
+      if code != 0 { lastError = code }
+      return planRetry()
+    }
     adopt(socket)
   }
 

@@ -61,7 +61,7 @@ extension RealThings {
 
     private static func fetch(_ url: String, _ guest: Station) async throws -> String? {
       let sink = FetchSink(.discard, hashing: true)
-      let fetch = HTTPFetch(system: guest.system) { host throws(FetchError) in
+      let fetch = HTTPFetch(system: guest.system) { host, _ throws(FetchError) in
         IPv4Address(host).map { [IPAddress($0)] } ?? []
       }
       _ = try await fetch.fetch(try HTTPAddress(url), into: sink, options: FetchOptions())

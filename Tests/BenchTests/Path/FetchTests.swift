@@ -203,7 +203,7 @@ extension RealThings {
         let wrong = String(repeating: "0", count: 64)
         try await WorkbenchProgram.fail(
           ["fetch", base + "/bytes/1000", "--sha256", wrong], code: 1,
-          "SHA-256 is \(OriginContent(byteCount: 1000).digest), expected \(wrong)", in: folder)
+          "SHA-256 is \(OriginContent(byteCount: 1000).digest), expected \(wrong); kept as 1000", in: folder)
       }
     }
 
@@ -213,12 +213,13 @@ extension RealThings {
         let url = base + "/bytes/123456"
         let text = try await WorkbenchProgram.succeed(["fetch", url], in: folder)
         let line = try #require(text.output.split(separator: "\n").last)
-        let pattern = /^http:\S+: 200, 123456 bytes in [0-9.]+ s, [0-9.]+ [kM]B\/s, 0 retransmissions$/
+        let pattern = /^http:\S+: 200, 123456 bytes in [0-9.]+ s, [0-9.]+ [kM]B\/s, 0 retransmissions -> 123456$/
         #expect(line.firstMatch(of: pattern) != nil, "\(line)")
         #expect(text.diagnostics.isEmpty)
         let result = try WorkbenchProgram.object(
           try await WorkbenchProgram.succeed(["fetch", url, "--json"], in: folder))
         #expect(result["url"] as? String == url)
+        #expect(result["output"] as? String == "123456.1" && folder.entries == ["123456", "123456.1"])
         #expect(result["status"] as? Int == 200)
         #expect(result["bytes"] as? Int == 123456)
         #expect(result["totalBytes"] as? Int == 123456)

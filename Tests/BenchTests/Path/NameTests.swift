@@ -100,9 +100,35 @@ extension RealThings {
     func silent() async throws {
       let (descriptor, port) = try LoopbackAddress.bind(type: Int32(SOCK_DGRAM.rawValue))
       defer { close(descriptor) }
-      try await WorkbenchProgram.fail(
-        ["resolve", "www.example.test", "--dns", "10.0.2.2:\(port)"], code: 1, "no name server answered in time",
-        limit: 40)
+      let server = ["--dns", "10.0.2.2:\(port)"]
+      let message = "cannot resolve www.example.test: no answer in time from name server 10.0.2.2:\(port); "
+      let patient = try await WorkbenchProgram.run(["resolve", "www.example.test"] + server, limit: 40)
+      #expect(patient.diagnostics.first == "workbench: waiting for name server 10.0.2.2:\(port), 15 s at most")
+      #expect(patient.code == 1 && patient.diagnostics.last?.hasPrefix("workbench: " + message) == true)
+      for arguments in [
+        ["resolve", "www.example.test", "--timeout", "0.3"],
+        ["fetch", "http://www.example.test/", "--connect-timeout", "0.3"],
+      ] {
+        try await WorkbenchProgram.fail(arguments + server, code: 1, message, limit: 3)
+      }
+    }
+
+    @Test("a name server that is not there is told by its address")
+    func unreachable() async throws {
+      let outcome = try await WorkbenchProgram.run(["resolve", "x", "--dns", "10.0.2.77"])
+      let message = "cannot resolve x: name server 10.0.2.77 cannot be reached"
+      #expect(outcome.code == 1 && outcome.diagnostics.last?.contains(message) == true, "\(outcome.diagnostics)")
+    }
+
+    @Test(
+      "what can be no name is refused before anything is asked",
+      arguments: [
+        ("", "\"\": the name is empty"), ("a..b", "a..b: between two dots"), (".a", ".a: between two dots"),
+        (String(repeating: "x", count: 64) + ".y", "a part between dots is longer than 63 bytes"),
+        (String(repeating: "x.", count: 200), "longer than 253 bytes"), (".", "the root"),
+      ])
+    func noName(_ name: String, _ message: String) async throws {
+      try await WorkbenchProgram.fail(["resolve", name, "--wire", "stream:unix:/nonexistent"], code: 2, message)
     }
   }
 }

@@ -19,8 +19,8 @@ extension RealThings {
         let origin = try await OriginServer.start()
         try await bench.start()
         let sink = FetchSink(.discard, hashing: true)
-        let client = HTTPFetch(system: bench.station.system) { (host) async throws(FetchError) in
-          try await bench.resolve(host)
+        let client = HTTPFetch(system: bench.station.system) { (host, limit) async throws(FetchError) in
+          try await bench.resolve(host, within: limit)
         }
         let address = try HTTPAddress("http://10.0.2.2:\(origin.port)/bytes/1000000")
         _ = try await client.fetch(address, into: sink, options: FetchOptions())

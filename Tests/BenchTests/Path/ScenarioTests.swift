@@ -87,7 +87,10 @@ extension RealThings {
       try folder.write("fetches: [{size: 10kB, expect: {status: 404}}]", to: "x.yaml")
       let outcome = try await WorkbenchProgram.run(["scenario", "x.yaml", "--json"], in: folder)
       #expect(outcome.code == 1)
-      let report = try #require(try WorkbenchProgram.list(outcome).first)
+      let document = try WorkbenchProgram.object(outcome)
+      #expect(
+        document["status"] as? Int == 1 && document["error"] as? String == "1 of 1 fetches did not go as expected")
+      let report = try #require((document["results"] as? [[String: Any]])?.first)
       let fetch = try #require((report["outcomes"] as? [[String: Any]])?.first)
       #expect(fetch["bytes"] as? Int == 10000)
       #expect(fetch["mismatches"] as? [String] == ["status is 200, expected 404"])

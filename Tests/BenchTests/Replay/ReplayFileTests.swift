@@ -96,7 +96,9 @@ import Testing
     for options in [options, ReplayFile.Options()] {
       #expect { try missing.replay(options) } throws: {
         let error = $0 as? ReplayError
-        return error?.exitCode == 66 && "\($0)" == "\(missing.path): cannot be opened: No such file or directory"
+        return error?.exitCode == 66
+          && "\($0)" == "\(missing.path): cannot be read: No such file or directory; "
+            + "name a pcap or pcapng file, such as those of fixtures/captures"
       }
     }
     let text = ReplayFile(path: folder.appendingPathComponent("text.pcap").path)

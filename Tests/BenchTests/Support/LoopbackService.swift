@@ -68,6 +68,12 @@ final class LoopbackService: Sendable {
       }
     }
 
+    /// True once the peer has closed, or the service has stopped.
+    var isLeft: Bool {
+      var entry = pollfd(fd: descriptor, events: 0x2000, revents: 0)  // POLLRDHUP
+      return poll(&entry, 1, 0) > 0
+    }
+
     /// Returns when the peer has closed, or the service stops; reads nothing.
     func waitForHangUp() {
       var entry = pollfd(fd: descriptor, events: 0x2000, revents: 0)  // POLLRDHUP
