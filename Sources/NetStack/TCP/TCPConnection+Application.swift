@@ -166,7 +166,7 @@ extension TCPConnection {
     if chosen.receiveBuffer == nil,
       let limit = tuning.read(
         upTo: readNext, limit: receiveLimit,
-        maximum: min(chosen.maximumReceiveBuffer, chosen.windowClamp ?? .max, 65_535 << receiveScale),
+        maximum: min(chosen.maximumReceiveBuffer, windowClamp ?? .max, 65_535 << receiveScale),
         segment: announcedSegment,
         senderRoundTrip: estimator.smoothed, at: now)
     {

@@ -37,6 +37,8 @@ public final class TCPConnection {
 
   var current = TCPState.closed
   var chosen: TCPParameters
+  /// The largest window that the route allowed when the connection was made; nil: any.
+  let routeWindow: Int?
   /// The headers of the peer's SYN, from the IPv4 header on (TCP_SAVE_SYN), until somebody takes them.
   public var savedSyn: [UInt8]?
   /// Not every segment with the right four-tuple is taken: see ``TCPLayer/admitted(_:_:_:_:)`` and ``accepts(_:)``.
@@ -231,9 +233,7 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
-    if chosen.windowClamp == nil, path.limits.window > 0 {
-      chosen.windowClamp = min(Int(path.limits.window), 65_535 << 14)
-    }
+    routeWindow = path.limits.window > 0 ? min(Int(path.limits.window), 65_535 << 14) : nil
     isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence
@@ -244,7 +244,7 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, chosen.windowClamp ?? .max)
+    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, windowClamp ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration, parameters)
@@ -260,6 +260,10 @@ public final class TCPConnection {
   public var parameters: TCPParameters { chosen }
   public var local: Endpoint { key.local }
   public var remote: Endpoint { key.remote }
+
+  /// What no window is larger than: TCP_WINDOW_CLAMP or, without it, the route's limit at the opening (Linux
+  /// `tcp_connect_init`).
+  var windowClamp: Int? { chosen.windowClamp ?? routeWindow }
 
   /// A name for events: the four-tuple.
   var name: String { key.description }

@@ -178,7 +178,7 @@ struct InterfaceTests {
     #expect(host.device.buffersInUse == 0)
   }
 
-  @Test("a route's small window is no window of zero")
+  @Test("a route's small window is no window of zero, and stays when options of the socket change")
   func smallWindow() throws {
     var limits = Route.Limits()
     limits.window = 100
@@ -191,12 +191,24 @@ struct InterfaceTests {
     let data = [UInt8](repeating: 7, count: 1000)
     var sent = 0
     var got = 0
+    var parameters = connection.parameters
+    #expect(parameters.windowClamp == nil)
+    parameters.noDelay = true
+    connection.apply(parameters)
     for _ in 0..<200 {
       sent += accepted.send(data.span.bytes.extracting(sent..<data.count))
       network.advance(.milliseconds(100))
       got += connection.receiveAll().count
     }
     #expect(sent == 1000 && got == 1000)
+    #expect(connection.info.receiveBuffer == 100)
+    // What the socket says comes before the route.
+    connection.receiveBuffer = 5000
+    #expect(connection.info.receiveBuffer == 100)
+    parameters.windowClamp = 3000
+    connection.apply(parameters)
+    connection.receiveBuffer = 5000
+    #expect(connection.info.receiveBuffer == 3000)
   }
 
   @Test("with the least MTU TCP's segments still fit the link")
