@@ -183,9 +183,9 @@ public final class NetworkStack {
         station: home.isLoopback ? home.hardwareAddress : home.hardwareBroadcast, mtu: home.mtu, isBroadcast: true,
         headerOptions: headerOptions, final: final)
     }
-    let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink) ?? interface.flatMap(Self.onLink)
-    guard let route = found else { throw .noRoute }
-    guard !route.isUnreachable else { throw .hostUnreachable }
+    let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink)
+    if found.isUnreachable { throw .hostUnreachable }
+    guard let route = found.route ?? interface.flatMap(Self.onLink) else { throw .noRoute }
     guard let from = wanted ?? route.preferredSource ?? self.source(on: route, to: target) else {
       throw .addressNotAvailable
     }
@@ -236,9 +236,9 @@ public final class NetworkStack {
   ) throws(NetworkError) -> Path {
     // The interface that the caller means, by index or by source, comes before the routes.
     let speaker = wanted.flatMap { address in interfaces.first { $0.isHome(of: address) } }
-    let route = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : nil
-    if route?.isUnreachable == true { throw .hostUnreachable }
-    guard let interface = bound ?? speaker ?? route?.interface, interface.isUp else { throw .noRoute }
+    let found = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : .none
+    if found.isUnreachable { throw .hostUnreachable }
+    guard let interface = bound ?? speaker ?? found.route?.interface, interface.isUp else { throw .noRoute }
     let from = wanted ?? interface.addresses.first?.address ?? .any
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,

@@ -63,8 +63,7 @@ public final class IPv4Router {
         guard accepts(header, interface) else { return true }
         counts.noRoute &+= 1
         ip.count { $0.outNoRoutes &+= 1 }
-        refuse(
-          header, stack.routes.lookUp(destination)?.isUnreachable == true ? .hostUnreachable : .networkUnreachable)
+        refuse(header, stack.routes.lookUp(destination).isUnreachable ? .hostUnreachable : .networkUnreachable)
         return true
       }
       path = found
@@ -116,7 +115,7 @@ public final class IPv4Router {
   }
 
   private func makePath(to destination: IPv4Address) -> Path? {
-    guard let route = stack.routes.lookUp(destination), !route.isUnreachable, !route.interface.isLoopback else {
+    guard let route = stack.routes.lookUp(destination).route, !route.interface.isLoopback else {
       return nil
     }
     let path = Path(
@@ -167,7 +166,7 @@ public final class IPv4Router {
   /// A source that the way back to leads elsewhere is forged, or the network is not what it seems.
   private func accept(_ source: IPv4Address, _ destination: IPv4Address, _ interface: NetworkInterface) -> Bool {
     guard IPv4Router.isForwardable(source), ip.acceptSource(source, destination, interface, isGroup: false),
-      stack.routes.lookUp(source)?.interface === interface
+      stack.routes.lookUp(source).route?.interface === interface
     else { return false }
     while acceptedSources.count <= interface.index { acceptedSources.append((0, 0)) }
     acceptedSources[interface.index] = (source.rawValue, stack.routes.generation)
