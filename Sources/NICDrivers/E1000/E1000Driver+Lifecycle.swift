@@ -175,16 +175,23 @@ extension E1000Driver {
     if wasRunning { try start() }
   }
 
-  /// ``setMTU(_:)`` for the stack: if it cannot be, the driver runs with its old sizes.
+  /// ``setMTU(_:)`` for the stack: if it cannot be, the driver runs with its old sizes. If that cannot be either, it
+  /// stays stopped and without a link, which is counted.
   public func changeMTU(to value: Int) -> Bool {
     let (before, wasRunning) = (mtu, currentState == .running)
     do throws(DriverError) {
       try setMTU(value)
       return true
     } catch {
-      try? setMTU(before)
-      if wasRunning { try? start() }
+      sizes = FrameSizes(mtu: before, configuration: configuration)
+      guard wasRunning else { return false }
+      do { try start() } catch { reportFailedRestart(error) }
       return false
     }
+  }
+
+  private func reportFailedRestart(_ error: DriverError) {
+    counted.failedRestarts &+= 1
+    if tap.isOn { tap.emit(.driver, .note("\(name): stopped for another MTU, and not to be started again: \(error)")) }
   }
 }
