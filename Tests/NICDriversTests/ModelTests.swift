@@ -194,9 +194,9 @@ import Testing
       return bench.client.frames.count > before
     }
     #expect(arrives(.broadcast) && arrives(bench.driver.hardwareAddress) && !arrives(stranger) && !arrives(groups[0]))
-    bench.driver.multicastAddresses = groups
+    for group in groups { bench.driver.setReception(of: group, isWanted: true) }
     #expect(groups.allSatisfy(arrives))
-    bench.driver.multicastAddresses = []
+    for group in groups { bench.driver.setReception(of: group, isWanted: false) }
     #expect(!groups.contains(where: arrives))
     bench.driver.acceptsAllMulticast = true
     #expect(groups.allSatisfy(arrives) && !arrives(stranger))
@@ -207,8 +207,8 @@ import Testing
     // All at once, as a stack says it.
     let own = bench.driver.hardwareAddress
     var filter = ReceiveFilter(station: stranger)
-    filter.groups = [groups[3]]
     bench.driver.apply(filter)
+    bench.driver.setReception(of: groups[3], isWanted: true)
     #expect(arrives(stranger) && !arrives(own) && arrives(groups[3]) && !arrives(groups[4]))
     filter.station = groups[5]
     bench.driver.apply(filter)

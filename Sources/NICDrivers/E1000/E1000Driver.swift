@@ -61,6 +61,7 @@ public final class E1000Driver {
   var idleRuns = 0
   var stormPause = TimeSpan.zero
   var filter: ReceiveFilter
+  var groups = GroupFilter()
   var receivePass: DeferredWork!
   var stormTimer: LoopTimer!
 

@@ -63,8 +63,12 @@ public final class NetworkInterface {
   var acceptsUnconfigured = false
   /// Answers for every address that is reached over another interface (Linux's `proxy_arp`), as a router.
   public var isARPProxy = false
+  /// How often each group was joined.
   var groups: [IPv4Address: Int] = [:]
-  var hardwareGroups: [MACAddress] = []
+  /// Those that a user asked for besides.
+  var hardwareGroups: Set<MACAddress> = []
+  /// For how many of all these the device receives a group's frames.
+  var groupUses: [MACAddress: Int] = [:]
   private var appliedFilter: ReceiveFilter?
 
   init(_ device: any NetworkDevice, index: Int, isLoopback: Bool, stack: NetworkStack) {
@@ -87,6 +91,7 @@ public final class NetworkInterface {
     arp = ARP(interface: self)
     flush = DeferredWork(on: stack.loop) { [unowned self] in ringDoorbell() }
     applyFilter()
+    startUsing(MACAddress(multicast: .allHosts))
   }
 
   public var counters: InterfaceCounters { counts }
@@ -99,8 +104,6 @@ public final class NetworkInterface {
     var filter = ReceiveFilter(station: hardwareAddress)
     filter.isPromiscuous = settings.contains(.promiscuous)
     filter.acceptsAllMulticast = settings.contains(.allMulticast)
-    let joined = ([.allHosts] + groups.keys).sorted { $0.rawValue < $1.rawValue }
-    filter.groups = joined.map { MACAddress(multicast: $0) } + hardwareGroups
     guard filter != appliedFilter else { return }
     appliedFilter = filter
     device.apply(filter)

@@ -233,7 +233,8 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
-    routeWindow = path.limits.window > 0 ? min(Int(path.limits.window), 65_535 << 14) : nil
+    let routeWindow = path.limits.window > 0 ? min(Int(path.limits.window), 65_535 << 14) : nil
+    self.routeWindow = routeWindow
     isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence
@@ -244,7 +245,7 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, windowClamp ?? .max)
+    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? routeWindow ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration, parameters)

@@ -154,6 +154,9 @@ final class TestDevice: NetworkDevice {
   let name = "eth0"
   /// What the stack wants to receive.
   private(set) var filter: ReceiveFilter
+  /// The groups that it wants to receive, and how often it said anything of them.
+  private(set) var groups: Set<MACAddress> = []
+  private(set) var groupChanges = 0
   var hardwareAddress: MACAddress { filter.station }
   private(set) var mtu: Int
   let features: DeviceFeatures
@@ -237,6 +240,11 @@ final class TestDevice: NetworkDevice {
   }
 
   func apply(_ filter: ReceiveFilter) { self.filter = filter }
+
+  func setReception(of group: MACAddress, isWanted: Bool) {
+    groupChanges += 1
+    if isWanted { groups.insert(group) } else { groups.remove(group) }
+  }
 
   /// The card's buffers have room for what it was made for.
   func changeMTU(to mtu: Int) -> Bool {
