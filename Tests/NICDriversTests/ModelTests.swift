@@ -185,7 +185,7 @@ import Testing
   func filters() throws {
     let bench = try ModelBench()
     let groups = (0..<20).map { MACAddress(rawValue: 0x3333_FF00_0000 | UInt64($0) << 12) }
-    func frame(to address: MACAddress) -> [UInt8] { (0..<6).map { address[$0] } + ModelBench.frame(60).dropFirst(6) }
+    func frame(to address: MACAddress) -> [UInt8] { address.octets + ModelBench.frame(60).dropFirst(6) }
     let stranger = MACAddress("02:00:00:00:00:99")!
     func arrives(_ address: MACAddress) -> Bool {
       let before = bench.client.frames.count

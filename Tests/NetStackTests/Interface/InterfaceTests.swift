@@ -81,7 +81,7 @@ struct InterfaceTests {
     network.isRecording = true
     try interface.setHardwareAddress(new)
     network.advance(.milliseconds(1))
-    #expect(network.recording.contains { Array($0.bytes[6..<12]) == (0..<6).map { new[$0] } })
+    #expect(network.recording.contains { Array($0.bytes[6..<12]) == new.octets })
     #expect(host.device.filter.station == new && interface.permanentAddress == old)
     #expect(try reaches(other, host, at: host.address))
     #expect(try reaches(host, other, at: other.address))
@@ -170,7 +170,7 @@ struct InterfaceTests {
     let client = host.stack.udp.open()
     try client.send("x", to: Endpoint(other.address, 7))
     network.advance(.seconds(1))
-    let own = (0..<6).map { interface.hardwareAddress[$0] }
+    let own = interface.hardwareAddress.octets
     #expect(network.recording.map { Array($0.bytes.prefix(6)) } == [own])
     #expect(interface.neighbours.entry(of: other.address.v4!)?.state == .noARP)
     network.recording = []

@@ -85,7 +85,7 @@ struct NeighbourTests {
     #expect(state == .probe)
     let probes = station.take()
     #expect(probes.count == 3)
-    #expect(probes.allSatisfy { Array($0[0..<6]) == (0..<6).map { station.device.hardwareAddress[$0] } })
+    #expect(probes.allSatisfy { Array($0[0..<6]) == station.device.hardwareAddress.octets })
     network.advance(.seconds(1))
     #expect(state == .failed)
   }

@@ -257,7 +257,7 @@ final class TestDevice: NetworkDevice {
   fileprivate func receive(_ bytes: [UInt8]) -> Bool {
     guard isLinkUp, let client, bytes.count >= 6 else { return false }
     let isGroup = bytes[0] & 1 != 0
-    guard isGroup || isPromiscuous || filter.isPromiscuous || (0..<6).allSatisfy({ bytes[$0] == hardwareAddress[$0] })
+    guard isGroup || isPromiscuous || filter.isPromiscuous || bytes.starts(with: hardwareAddress.octets)
     else { return false }
     let metadata = features.contains(.receiveChecksum) ? FrameOffload.verify(bytes) : ReceiveMetadata()
     bytes.withUnsafeBytes { client.received($0.bytes, metadata) }
