@@ -45,8 +45,8 @@ struct RandomSequenceTests {
         Issue.record("seed \(seed):\n\(comparison.explain(comparison.minimize(steps)))")
       }
     }
-    // Most must be certain, or nothing has been compared.
-    #expect(uncertain <= (alike + different) / 4, "Linux answered \(uncertain) sequences in two ways")
+    // Nearly all must be certain, or differences may hide among the others: on a quiet machine it is one in a hundred.
+    #expect(uncertain <= (alike + different) / 20, "Linux answered \(uncertain) sequences in two ways")
     if wanted != nil {
       print("\(alike) sequences with \(calls) calls alike, \(different) different, \(uncertain) uncertain")
     }
