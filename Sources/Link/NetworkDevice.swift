@@ -40,7 +40,8 @@ public protocol NetworkDevice: AnyObject {
   func setReception(of group: MACAddress, isWanted: Bool)
 
   /// Makes frames of `mtu` bytes possible, with all that takes (a driver may have to stop and start its device). False:
-  /// the device cannot do it, and everything is as before; a device that cannot go back either has no link from then on.
+  /// the device cannot do it, and everything is as before; a device that cannot go back either has no link from then
+  /// on.
   func changeMTU(to mtu: Int) -> Bool
 }
 

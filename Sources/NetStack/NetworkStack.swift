@@ -11,8 +11,9 @@ import Packets
 ///     try stack.routes.addDefault(gateway: IPv4Address(10, 0, 2, 2), interface: interface)
 ///     let connection = try stack.tcp.connect(...)
 ///
-/// A host, and a router only after ``startForwarding()``: otherwise datagrams for others are counted and dropped. The loopback interface exists from the start, and
-/// carries everything that is sent to one of the host's own addresses, as in Linux.
+/// A host, and a router only after ``startForwarding()``: otherwise datagrams for others are counted and dropped. The
+/// loopback interface exists from the start, and carries everything that is sent to one of the host's own addresses, as
+/// in Linux.
 public final class NetworkStack {
   public let loop: any EventLoop
   public let tap: EventTap
@@ -107,8 +108,8 @@ public final class NetworkStack {
 
   /// What `bind` demands of an address, before it looks at anything else.
   ///
-  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a broadcast
-  ///   address, or `rules` allow any; ``NetworkError/addressFamilyNotSupported``.
+  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a
+  ///   broadcast address, or `rules` allow any; ``NetworkError/addressFamilyNotSupported``.
   public func checkBindable(_ address: IPAddress, _ rules: LocalAddressRules = .init()) throws(NetworkError) {
     if address.isUnspecified { return }
     guard let wanted = address.v4 else { throw .addressFamilyNotSupported }

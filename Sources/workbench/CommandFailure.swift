@@ -21,8 +21,8 @@ struct CommandFailure: Error {
     let status: Int32
   }
 
-  /// Tells what happened, on standard error, and with --json on standard output too unless a result stands there already;
-  /// then ends the program.
+  /// Tells what happened, on standard error, and with --json on standard output too unless a result stands there
+  /// already; then ends the program.
   func end() -> Never {
     if !message.isEmpty { Diagnostics.print("workbench: " + message) }
     // The command line may be what is wrong, so it is not parsed for this.

@@ -6,8 +6,8 @@ struct Fetch: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fetch a URL over HTTP, like wget, through every layer of the bench.",
     discussion: """
-      Without a URL an embedded origin server is started on the host's loopback, 64 MiB are fetched from it and checked, \
-      and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback.
+      Without a URL an embedded origin server is started on the host's loopback, 64 MiB are fetched from it and \
+      checked, and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback.
 
       EXAMPLES
         workbench fetch

@@ -16,8 +16,8 @@ extension E1000Driver {
     set { change { $0.acceptsAllMulticast = newValue } }
   }
 
-  /// The same all at once, and the station address (RAL0, RAH0): groups and zero are no addresses of a station, and leave
-  /// it as it is.
+  /// The same all at once, and the station address (RAL0, RAH0): groups and zero are no addresses of a station, and
+  /// leave it as it is.
   public func apply(_ new: ReceiveFilter) {
     change { filter in
       let station = new.station.isGroup || new.station == .zero ? filter.station : new.station

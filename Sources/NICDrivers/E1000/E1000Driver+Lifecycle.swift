@@ -112,9 +112,9 @@ extension E1000Driver {
     registers.write(Register.transmitControl, control.rawValue)
   }
 
-  /// Stops in order: the receiver first, then the transmitter once it has sent what was submitted (or has not within the
-  /// poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given back.
-  /// Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
+  /// Stops in order: the receiver first, then the transmitter once it has sent what was submitted (or has not within
+  /// the poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given
+  /// back. Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
   public func stop() {
     guard currentState != .stopped else { return }
     if currentState == .running {
@@ -163,7 +163,8 @@ extension E1000Driver {
 
   /// Changes the MTU. A running driver is stopped and started again, as the sizes of its buffers change with it.
   ///
-  /// - Throws: ``DriverError/badConfiguration(_:)`` outside ``E1000Configuration/mtuRange``, or what ``start()`` throws.
+  /// - Throws: ``DriverError/badConfiguration(_:)`` outside ``E1000Configuration/mtuRange``, or what ``start()``
+  ///   throws.
   public func setMTU(_ value: Int) throws(DriverError) {
     guard E1000Configuration.mtuRange.contains(value) else {
       throw .badConfiguration("MTU \(value): it must be 68 to 16110")

@@ -1,9 +1,9 @@
 import IntelNIC
 import Packets
 
-/// Where the groups of a driver stand in the device's filters: each in an entry of the exact filter (RAL, RAH) if one is
-/// free when it comes, all others in the hash table (MTA), through which some frames of other groups come too. A group
-/// keeps its place until it goes, so that others' coming and going costs it no frame.
+/// Where the groups of a driver stand in the device's filters: each in an entry of the exact filter (RAL, RAH) if one
+/// is free when it comes, all others in the hash table (MTA), through which some frames of other groups come too. A
+/// group keeps its place until it goes, so that others' coming and going costs it no frame.
 struct GroupFilter {
   /// A register that another word is to be written to.
   enum Change: Equatable {

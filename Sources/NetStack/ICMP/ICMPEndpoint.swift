@@ -52,8 +52,8 @@ public final class ICMPEndpoint: DatagramEndpoint {
     forgetPath()
   }
 
-  /// Sends an echo request: `message` begins with an ICMP header of type 8 (or 42, RFC 8335 2) and code 0, whose identifier and checksum are
-  /// filled in here.
+  /// Sends an echo request: `message` begins with an ICMP header of type 8 (or 42, RFC 8335 2) and code 0, whose
+  /// identifier and checksum are filled in here.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for other messages, and what ``UDPEndpoint/send(_:to:)`` throws.
   public func send(
@@ -81,8 +81,8 @@ public final class ICMPEndpoint: DatagramEndpoint {
     }
   }
 
-  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s; `message`
-  /// begins with the header (MSG_PROBE).
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s;
+  /// `message` begins with the header (MSG_PROBE).
   public func probe(
     _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {

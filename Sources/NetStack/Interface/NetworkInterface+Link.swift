@@ -63,8 +63,8 @@ extension NetworkInterface {
     stack.routes.invalidate()
   }
 
-  /// The same for a user who wants exactly this: the device is changed if it must. `lo` takes any MTU; below 68 it loses
-  /// its addresses.
+  /// The same for a user who wants exactly this: the device is changed if it must. `lo` takes any MTU; below 68 it
+  /// loses its addresses.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for an MTU that the device cannot have.
   public func changeMTU(to value: Int) throws(NetworkError) {
@@ -124,8 +124,8 @@ extension NetworkInterface {
 
   // MARK: Multicast
 
-  /// Accepts datagrams to `group`, as often as it is asked until it is left as often. The group's reports (IGMP) are not
-  /// sent: a switch that snoops floods groups that it has not heard of.
+  /// Accepts datagrams to `group`, as often as it is asked until it is left as often. The group's reports (IGMP) are
+  /// not sent: a switch that snoops floods groups that it has not heard of.
   func join(_ group: IPv4Address) {
     let count = groups[group, default: 0]
     groups[group] = count + 1
@@ -140,7 +140,8 @@ extension NetworkInterface {
 
   func isMember(of group: IPv4Address) -> Bool { group == .allHosts || groups[group] != nil }
 
-  /// Notes one use of a group's frames: 32 groups of IPv4 share one of the hardware's, which a user may ask for besides.
+  /// Notes one use of a group's frames: 32 groups of IPv4 share one of the hardware's, which a user may ask for
+  /// besides.
   func startUsing(_ group: MACAddress) {
     guard group.isGroup else { return }
     let count = groupUses[group, default: 0]

@@ -38,13 +38,13 @@ public final class NetworkInterface {
   public internal(set) var addresses: [InterfaceAddress] = []
   /// The primary address as a number, 0 if there is none: the first thing that received datagrams are compared with.
   var primaryAddress: UInt32 = 0
-  /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram mostly
-  /// has the same. Forgotten when any address of the host changes.
+  /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram
+  /// mostly has the same. Forgotten when any address of the host changes.
   var acceptedSource: UInt32 = 0
   /// Largest datagram in bytes: the device's, or less if DHCP or the user said so.
   public internal(set) var mtu: Int
-  /// The MTU as it was set. `lo` takes any number, though no datagram there is longer than 65,536 bytes, and none can be
-  /// when it is below 68 (RFC 791): the interface has no IPv4 then.
+  /// The MTU as it was set. `lo` takes any number, though no datagram there is longer than 65,536 bytes, and none can
+  /// be when it is below 68 (RFC 791): the interface has no IPv4 then.
   public internal(set) var linkMTU: Int
   var enabled = true
   /// Set by the user; an interface that is down neither sends nor receives.
@@ -204,8 +204,8 @@ extension NetworkInterface: NetworkDeviceClient {
     }
   }
 
-  /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q 9.6): the frame belongs to this interface. Those of
-  /// a VLAN belong to interfaces that do not exist.
+  /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q 9.6): the frame belongs to this interface. Those
+  /// of a VLAN belong to interfaces that do not exist.
   @inline(never)
   private func receivedTagged(_ frame: RawSpan, _ metadata: ReceiveMetadata, isGroup: Bool) {
     guard frame.byteCount >= EthernetField.headerLength + 4 else {

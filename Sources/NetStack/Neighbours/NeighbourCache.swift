@@ -66,8 +66,8 @@ public final class NeighbourCache {
     try set(address, hardware, isPermanent: true)
   }
 
-  /// What a user says of a neighbour (arp(7), SIOCSARP): its hardware address, if he knows it, and whether that is to be
-  /// confirmed like a learned one or holds forever. On `lo` everybody is one neighbour.
+  /// What a user says of a neighbour (arp(7), SIOCSARP): its hardware address, if he knows it, and whether that is to
+  /// be confirmed like a learned one or holds forever. On `lo` everybody is one neighbour.
   ///
   /// - Throws: ``NetworkError/noBuffers`` if the table is full; ``NetworkError/invalidArgument`` if nobody knows the
   ///   hardware address.

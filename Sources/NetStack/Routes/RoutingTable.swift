@@ -33,8 +33,8 @@ public final class RoutingTable {
     try insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
   }
 
-  /// Adds the route of an address behind those that are as good, even to a table that is full: addresses have a limit of
-  /// their own.
+  /// Adds the route of an address behind those that are as good, even to a table that is full: addresses have a limit
+  /// of their own.
   func append(connected route: Route) {
     entries.insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
     invalidate()
@@ -42,8 +42,8 @@ public final class RoutingTable {
 
   /// Adds a route in front of those that are as good, as route(8) does.
   ///
-  /// - Throws: ``NetworkError/alreadyExists`` if there is one that says the same, ``NetworkError/noBuffers`` if the table
-  ///   is full.
+  /// - Throws: ``NetworkError/alreadyExists`` if there is one that says the same, ``NetworkError/noBuffers`` if the
+  ///   table is full.
   public func prepend(_ route: Route) throws(NetworkError) {
     guard !entries.contains(where: route.isSame) else { throw .alreadyExists }
     try insert(route, at: entries.firstIndex { !Self.precedes($0, route) } ?? entries.endIndex)

@@ -3,10 +3,10 @@ import Packets
 
 /// One TCP connection: the transmission control block of RFC 9293 3.3.1 and everything that happens to it.
 ///
-/// The application hands over bytes with ``send(_:)``, takes them with ``receive(into:)``, and is told by ``onReadiness``
-/// when something became true that it may wait for. The rest happens by itself: segments come from ``TCPLayer``, timers
-/// from the loop. The type's files are its facets: opening, input, acknowledgements, data, output, segments, recovery,
-/// timers, closing.
+/// The application hands over bytes with ``send(_:)``, takes them with ``receive(into:)``, and is told by
+/// ``onReadiness`` when something became true that it may wait for. The rest happens by itself: segments come from
+/// ``TCPLayer``, timers from the loop. The type's files are its facets: opening, input, acknowledgements, data, output,
+/// segments, recovery, timers, closing.
 ///
 /// Stored state is plain values in this one object, so that the path of a segment touches neither reference counts nor
 /// dynamic checks.
@@ -25,8 +25,8 @@ public final class TCPConnection {
   /// Without a binding: the port table counts this connection; `connect` chose the port.
   var isPortCounted = false
   var isConnectBound = false
-  /// The application had shut down its direction before there was a connection, which only a simultaneous open heeds, as in
-  /// Linux (`tcp_rcv_state_process`).
+  /// The application had shut down its direction before there was a connection, which only a simultaneous open heeds,
+  /// as in Linux (`tcp_rcv_state_process`).
   public var closesIfSimultaneous = false
 
   /// Called on the loop when something BECAME true; never from within a call of the application on this connection
@@ -57,8 +57,8 @@ public final class TCPConnection {
   var isAcceptDeferred = false
   /// No more bytes are wanted (`shutdown(SHUT_RD)`).
   var isReceiveShut = false
-  /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our own
-  /// direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
+  /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our
+  /// own direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
   public var refusesData = false
   /// Listed by the layer for the end of the receive batch.
   var isDirty = false
@@ -245,7 +245,8 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? routeWindow ?? .max)
+    receiveLimit = min(
+      parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? routeWindow ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration, parameters)

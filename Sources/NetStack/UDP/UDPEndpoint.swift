@@ -41,7 +41,8 @@ public final class UDPEndpoint: DatagramEndpoint {
     hasImplicitPort = wanted.port == 0
   }
 
-  /// Takes a local address only (IP_BIND_ADDRESS_NO_PORT); the port follows with the first datagram or ``connect(to:)``.
+  /// Takes a local address only (IP_BIND_ADDRESS_NO_PORT); the port follows with the first datagram or
+  /// ``connect(to:)``.
   ///
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument`` if it has a port already.
   public func bind(toAddress address: IPAddress) throws(NetworkError) {
@@ -51,11 +52,11 @@ public final class UDPEndpoint: DatagramEndpoint {
     local.address = address
   }
 
-  /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not bound
-  /// gets an ephemeral port, and the source address of the path.
+  /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not
+  /// bound gets an ephemeral port, and the source address of the path.
   ///
-  /// - Throws: what ``NetworkStack/path(to:from:via:)`` and ``bind(to:)`` throw, and ``NetworkError/permissionDenied`` for
-  ///   a broadcast address without ``allowsBroadcast``.
+  /// - Throws: what ``NetworkStack/path(to:from:via:)`` and ``bind(to:)`` throw, and ``NetworkError/permissionDenied``
+  ///   for a broadcast address without ``allowsBroadcast``.
   public func connect(to peer: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
     let path = try path(to: peer)
@@ -120,8 +121,8 @@ public final class UDPEndpoint: DatagramEndpoint {
     try checkLength(UDPField.headerLength + length, on: way.path, isCut: isCut)
   }
 
-  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor
-  /// ``checkSendable()``'s.
+  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's
+  /// nor ``checkSendable()``'s.
   public func way(to destination: Endpoint?, control: DatagramControl?) throws(NetworkError) -> UDPWay {
     try checkOpen()
     guard var target = destination ?? remote else { throw .destinationRequired }

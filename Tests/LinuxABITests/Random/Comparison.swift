@@ -21,8 +21,8 @@ struct Comparison {
     let host: UInt32
   }
 
-  /// Ports of each run on the host, where those of the run before are not yet forgotten, and other processes may run this
-  /// too.
+  /// Ports of each run on the host, where those of the run before are not yet forgotten, and other processes may run
+  /// this too.
   private static let ports = Atomic<Int>(Int(getpid()) % 100 * 200)
 
   func run(_ steps: [Step]) -> Verdict {

@@ -3,12 +3,12 @@ import Glibc
 import LinuxABI
 import Testing
 
-/// `WIREBENCH_SEQUENCES` is how many sequences are compared, `WIREBENCH_SEED` the seed of the first; each further one has
-/// the next. A difference is reported as the shortest sequence that shows it.
+/// `WIREBENCH_SEQUENCES` is how many sequences are compared, `WIREBENCH_SEED` the seed of the first; each further one
+/// has the next. A difference is reported as the shortest sequence that shows it.
 ///
-/// Known to differ, in about three of ten thousand: in Linux a connected UDP socket keeps the addresses of its flow where a
-/// datagram that MSG_MORE gathers for somebody else, and a further connect(2) that fails, write theirs too. What it sends to
-/// its peer from then on goes where those meant to go, which is not done here.
+/// Known to differ, in about three of ten thousand: in Linux a connected UDP socket keeps the addresses of its flow
+/// where a datagram that MSG_MORE gathers for somebody else, and a further connect(2) that fails, write theirs too.
+/// What it sends to its peer from then on goes where those meant to go, which is not done here.
 @Suite("Sequences of calls that nobody thought of are answered as by Linux")
 struct RandomSequenceTests {
   private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap(Int.init) }

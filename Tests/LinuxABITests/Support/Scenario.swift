@@ -30,8 +30,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  /// Runs the calls on the bench and on the Linux under the test, and compares what came of each: without root, up to the
-  /// first call that is root's alone.
+  /// Runs the calls on the bench and on the Linux under the test, and compares what came of each: without root, up to
+  /// the first call that is root's alone.
   func compare() throws {
     let bench = BenchKernel(hasCard: isIsolated)
     let ours = Session(bench)

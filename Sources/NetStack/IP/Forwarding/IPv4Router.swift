@@ -9,10 +9,11 @@ import Packets
 ///     let router = stack.startForwarding()
 ///     router.translate(behind: outside)     // optional: NAPT
 ///
-/// What is checked: header, checksum and options as for a host; the source must be one to which the way leads back out of
-/// the same interface (RFC 3704 2.2); TTL; MTU. Never forwarded: what came as a link-layer group frame (5.3.4), broadcast,
-/// multicast, loopback, link-local (RFC 3927 2.6.2) and reserved addresses. Deviations: record-route and timestamp
-/// options pass unchanged, source routes are refused, no redirects are sent, there is no queue but the device's own.
+/// What is checked: header, checksum and options as for a host; the source must be one to which the way leads back out
+/// of the same interface (RFC 3704 2.2); TTL; MTU. Never forwarded: what came as a link-layer group frame (5.3.4),
+/// broadcast, multicast, loopback, link-local (RFC 3927 2.6.2) and reserved addresses. Deviations: record-route and
+/// timestamp options pass unchanged, source routes are refused, no redirects are sent, there is no queue but the
+/// device's own.
 public final class IPv4Router {
   unowned let stack: NetworkStack
   /// Network address translation, if there is any.
@@ -34,8 +35,8 @@ public final class IPv4Router {
 
   public var counters: IPv4RouterCounters { counts }
 
-  /// Hides everything behind the primary address of `outside` from now on: datagrams that leave there are translated, and
-  /// what comes in there is forwarded only if it belongs to what went out.
+  /// Hides everything behind the primary address of `outside` from now on: datagrams that leave there are translated,
+  /// and what comes in there is forwarded only if it belongs to what went out.
   @discardableResult
   public func translate(behind outside: NetworkInterface, _ configuration: NAPTConfiguration = .init()) -> NAPT {
     let translation = NAPT(stack: stack, outside: outside, configuration: configuration)
