@@ -67,6 +67,8 @@ fuzz: ## hostile guests and vfio-user clients under AddressSanitizer: TARGET=mod
 
 lint: ## format and style
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	@if LC_ALL=C.UTF-8 grep -rnE --include='*.swift' '^.{121,}' Package.swift Sources Tests; then \
+	  echo "make: lines of more than 120 columns; scripts/wrap-comments wraps comments" >&2; exit 1; fi
 
 docs: build ## the documentation of every module, in .build/documentation
 	scripts/docs

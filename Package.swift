@@ -136,8 +136,8 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-/// With WIREBENCH_FUZZ in the environment the package is another one: the fuzz targets and the modules they need, compiled
-/// for libFuzzer and AddressSanitizer (scripts/fuzz). What ships has no unsafe flags.
+/// With WIREBENCH_FUZZ in the environment the package is another one: the fuzz targets and the modules they need,
+/// compiled for libFuzzer and AddressSanitizer (scripts/fuzz). What ships has no unsafe flags.
 if Context.environment["WIREBENCH_FUZZ"] != nil {
   let modelModules = ["NICModels", "IntelNIC", "Machine", "Memory", "EventLoop", "Events", "Link", "Packets"]
   let fuzzTargets = [("FuzzModel", modelModules), ("FuzzVfioUser", modelModules + ["VfioUser", "CLinux"])]

@@ -31,8 +31,8 @@ public struct BenchOptions: Sendable {
   public init() {}
 }
 
-/// The whole path in one process, a ``Station`` and its cable, on a loop of its own; or the upper half of it, with the NIC in
-/// another process.
+/// The whole path in one process, a ``Station`` and its cable, on a loop of its own; or the upper half of it, with the
+/// NIC in another process.
 public final class Bench {
   public let options: BenchOptions
   public let loop: EpollLoop

@@ -5,8 +5,8 @@ import Machine
 import NICModels
 import Packets
 
-/// A machine of this process with a NIC model in it, and the handle of that NIC: what is on the other side of a station's
-/// driver, unless that is in another process.
+/// A machine of this process with a NIC model in it, and the handle of that NIC: what is on the other side of a
+/// station's driver, unless that is in another process.
 public final class Board {
   /// What a board is made of.
   public struct Options: Sendable {

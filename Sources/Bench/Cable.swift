@@ -4,7 +4,8 @@ import Link
 import PacketCapture
 import Wires
 
-/// The cable of a NIC: where it ends, and what sits on it between NIC and end (nearest the end first): impairment, capture.
+/// The cable of a NIC: where it ends, and what sits on it between NIC and end (nearest the end first): impairment,
+/// capture.
 public final class Cable {
   /// Where a cable ends.
   public enum End: Sendable, Equatable {
@@ -36,8 +37,8 @@ public final class Cable {
   private let impairment: ImpairmentWire?
   private let capture: CaptureWire?
 
-  /// A cable for a NIC called `name` in captures, with datagrams of at most `mtu` bytes. `recorder`: where the frames are
-  /// captured together with those of other cables; its owner closes it.
+  /// A cable for a NIC called `name` in captures, with datagrams of at most `mtu` bytes. `recorder`: where the frames
+  /// are captured together with those of other cables; its owner closes it.
   public convenience init(
     _ options: Options, mtu: Int, name: String, recorder: PcapngWriter? = nil, on loop: EpollLoop, tap: EventTap
   ) throws(BenchError) {

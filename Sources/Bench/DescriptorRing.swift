@@ -3,8 +3,8 @@ import Machine
 
 /// A descriptor ring of a NIC as another process reads it: where its registers say that it is, and what lies there.
 ///
-/// Registers and memory are the guest's: what they say is checked, and what does not fit is told (``problem``). The memory
-/// is read a moment after the registers, so descriptors near the head may be newer than it.
+/// Registers and memory are the guest's: what they say is checked, and what does not fit is told (``problem``). The
+/// memory is read a moment after the registers, so descriptors near the head may be newer than it.
 public struct DescriptorRing: Sendable, Codable, Equatable {
   public enum Direction: String, Sendable, Codable { case receive, transmit }
 
@@ -38,7 +38,8 @@ public struct DescriptorRing: Sendable, Codable, Equatable {
   /// Descriptors before and behind the head that are shown.
   public static let reach = 8
 
-  /// The ring that the register file `registers` describes. `showsAll`: every descriptor, not only those around the head.
+  /// The ring that the register file `registers` describes. `showsAll`: every descriptor, not only those around the
+  /// head.
   public init(_ direction: Direction, _ registers: [UInt8], in image: MachineImage, showsAll: Bool) {
     func register(_ offset: Int) -> UInt32 {
       guard offset >= 0, offset <= registers.count - 4 else { return 0 }
@@ -133,7 +134,8 @@ public struct DescriptorRing: Sendable, Codable, Equatable {
       let address = descriptor.address.map { "0x" + Self.digits($0) } ?? String(repeating: " ", count: 18)
       lines.append(
         "  \(marks) [\(String(repeating: " ", count: max(0, 5 - number.count)))\(number)] "
-          + "\(descriptor.kind)\(String(repeating: " ", count: 9 - descriptor.kind.count))\(address) length \(descriptor.length)"
+          + "\(descriptor.kind)\(String(repeating: " ", count: 9 - descriptor.kind.count))\(address) "
+          + "length \(descriptor.length)"
           + (descriptor.flags.isEmpty ? "" : "  " + descriptor.flags.joined(separator: " ")))
     }
     return lines.joined(separator: "\n")

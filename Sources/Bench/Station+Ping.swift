@@ -18,8 +18,8 @@ extension PingPlan {
 }
 
 extension Station {
-  /// Sends echo requests through a ping socket of the system-call layer and waits for their replies, or for what ICMP has
-  /// to say about them (IP_RECVERR).
+  /// Sends echo requests through a ping socket of the system-call layer and waits for their replies, or for what ICMP
+  /// has to say about them (IP_RECVERR).
   ///
   /// - Throws: the errno of a system call that failed; timeouts and ICMP errors are not failures.
   public func ping(_ plan: PingPlan, onEvent: (PingEvent) -> Void) async throws(Errno) -> PingReport {

@@ -7,14 +7,15 @@ import NICDrivers
 import NetStack
 import Packets
 
-/// One computer: a NIC, its driver, protocol stack and system-call layer. The NIC is a model on a ``Board`` of this process,
-/// whose cable is plugged in here, or a function in another process, whose cable is there.
+/// One computer: a NIC, its driver, protocol stack and system-call layer. The NIC is a model on a ``Board`` of this
+/// process, whose cable is plugged in here, or a function in another process, whose cable is there.
 public final class Station {
   /// What a station is made of.
   public struct Options: Sendable {
     public var board = Board.Options()
     public var mtu = 1500
-    /// From an IPv4 and a TCP header with the least segment that the stack sends, 48 bytes (Linux's TCP_MIN_SND_MSS), on.
+    /// From an IPv4 and a TCP header with the least segment that the stack sends, 48 bytes (Linux's TCP_MIN_SND_MSS),
+    /// on.
     public static let mtuRange = 88...E1000Configuration.mtuRange.upperBound
     public var driver = E1000Configuration()
     public var stack = StackConfiguration()

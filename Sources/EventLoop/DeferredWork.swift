@@ -24,8 +24,8 @@ public final class DeferredWork {
   /// True from ``schedule()`` until the handler starts.
   public var isScheduled: Bool { queue.isScheduled(node) }
 
-  /// Runs the handler in this turn of the loop, after the work scheduled before it (in the next one if the turn's budget
-  /// is used up).
+  /// Runs the handler in this turn of the loop, after the work scheduled before it (in the next one if the turn's
+  /// budget is used up).
   public func schedule() { queue.schedule(node) }
 
   /// Takes a scheduled run back.

@@ -20,12 +20,12 @@ public struct DescriptorReadiness: OptionSet, Sendable {
   public static let hangUp = DescriptorReadiness(rawValue: EPOLLHUP.rawValue)
 }
 
-/// A descriptor that an ``EpollLoop`` watches: the handler is called on the loop, once a turn, as long as something of the
-/// interest is true (level-triggered). A handler that does not react to what it is told should narrow its interest, or
-/// the loop never sleeps. Dropping the last reference ends the watch; the descriptor stays its owner's.
+/// A descriptor that an ``EpollLoop`` watches: the handler is called on the loop, once a turn, as long as something of
+/// the interest is true (level-triggered). A handler that does not react to what it is told should narrow its interest,
+/// or the loop never sleeps. Dropping the last reference ends the watch; the descriptor stays its owner's.
 ///
-/// A descriptor has one watch at a time. Cancel the watch before closing the descriptor; where that cannot be, a new watch
-/// on a reused number takes over, and the old one stays silent.
+/// A descriptor has one watch at a time. Cancel the watch before closing the descriptor; where that cannot be, a new
+/// watch on a reused number takes over, and the old one stays silent.
 public final class DescriptorWatch {
   public let descriptor: Int32
   /// What is watched for. While empty, nothing is reported, errors and hang-ups neither.

@@ -3,9 +3,9 @@ import Glibc
 
 /// The loop in real time: epoll, an eventfd and the timer wheel.
 ///
-/// A turn runs jobs, deferred work, timers that are due, then waits for descriptors: not at all if something is ready, until
-/// the next timer otherwise, for ever if there is none. There is no periodic wake-up. While no descriptor is watched, a
-/// busy loop makes no system call at all.
+/// A turn runs jobs, deferred work, timers that are due, then waits for descriptors: not at all if something is ready,
+/// until the next timer otherwise, for ever if there is none. There is no periodic wake-up. While no descriptor is
+/// watched, a busy loop makes no system call at all.
 ///
 /// The clock is CLOCK_MONOTONIC, read once a turn, after the wait. Waits have the kernel's timer slack (50 µs, and a
 /// thousandth of long waits): timers fire that much late, never early.
@@ -15,9 +15,9 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
   public var now: Instant { time }
   public let epochNanoseconds: Int64
   public let random: SeededRandom
-  /// How long the loop keeps looking for events after the last one before it sleeps: a partner that answers within that time
-  /// need not wake it, and a processor that is awake wakes others sooner. It sleeps at once when somebody else wants the
-  /// processor. Zero, never to keep looking, is right for everything but an exchange of many short messages.
+  /// How long the loop keeps looking for events after the last one before it sleeps: a partner that answers within that
+  /// time need not wake it, and a processor that is awake wakes others sooner. It sleeps at once when somebody else
+  /// wants the processor. Zero, never to keep looking, is right for everything but an exchange of many short messages.
   public var alertness = TimeSpan.zero
   let descriptors: EpollSet
   private let agenda = Agenda()
@@ -63,8 +63,8 @@ public final class EpollLoop: EventLoop, @unchecked Sendable {
     if agenda.mailbox.deliver(.body(body)) { descriptors.wake() }
   }
 
-  /// Cancels the body of the run that goes on (or of the next one), which then ends by itself; a second call makes the run
-  /// throw ``LoopError/stopped`` without waiting for that. Thread-safe, but not for use in a signal handler.
+  /// Cancels the body of the run that goes on (or of the next one), which then ends by itself; a second call makes the
+  /// run throw ``LoopError/stopped`` without waiting for that. Thread-safe, but not for use in a signal handler.
   public func stop() {
     post { [self] in
       stopRequests += 1

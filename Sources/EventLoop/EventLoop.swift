@@ -14,7 +14,8 @@ public protocol EventLoop: AnyObject, TaskExecutor {
   /// same as ``now``.
   var clock: Instant { get }
 
-  /// Wall-clock time of the loop's origin, nanoseconds since 1970-01-01T00:00Z, for capture files. Fixed in virtual time.
+  /// Wall-clock time of the loop's origin, nanoseconds since 1970-01-01T00:00Z, for capture files. Fixed in virtual
+  /// time.
   var epochNanoseconds: Int64 { get }
 
   /// The bench's random numbers: the same sequence for the same seed.
@@ -29,7 +30,8 @@ public protocol EventLoop: AnyObject, TaskExecutor {
   /// True on the thread that the loop runs on. Thread-safe.
   var isOnLoopThread: Bool { get }
 
-  /// Runs `body` on the loop in its next turn, and wakes the loop for it. Thread-safe: the one way in for other threads.
+  /// Runs `body` on the loop in its next turn, and wakes the loop for it. Thread-safe: the one way in for other
+  /// threads.
   func post(_ body: @escaping @Sendable () -> Void)
 
   /// Runs `body` as a task of this loop and the loop with it, until `body` has ended; returns or throws what it did.

@@ -22,8 +22,8 @@ struct ListPool<Owner: AnyObject>: ~Copyable {
     var firstFree: Int32 = -1
   }
 
-  /// Behind a pointer, so that nothing here mutates: owners hold the pool in a `let`, and no access of the hot path pays
-  /// for a run-time check of exclusivity.
+  /// Behind a pointer, so that nothing here mutates: owners hold the pool in a `let`, and no access of the hot path
+  /// pays for a run-time check of exclusivity.
   private let block: UnsafeMutablePointer<Block>
 
   @inline(__always) var nodes: UnsafeMutablePointer<Node> { block.pointee.nodes }

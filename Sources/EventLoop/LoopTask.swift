@@ -61,7 +61,8 @@ extension EventLoop {
   /// Starts another task on this loop. `body` need not be sendable, as it never leaves the loop's thread; it begins in
   /// the loop's next pass over its jobs and goes on as long as the loop runs, after a ``run(_:)`` that has ended too.
   ///
-  /// Use this in place of `Task { }`, which would not have the loop as its executor and cost a thread hop for each wait.
+  /// Use this in place of `Task { }`, which would not have the loop as its executor and cost a thread hop for each
+  /// wait.
   @discardableResult
   public func spawn<Value, Failure: Error>(
     _ body: @escaping () async throws(Failure) -> Value

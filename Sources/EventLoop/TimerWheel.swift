@@ -1,10 +1,10 @@
-/// All timers of a loop: a hierarchical timing wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987)
-/// of 11 levels with 64 slots each, which cover 64-bit nanoseconds exactly.
+/// All timers of a loop: a hierarchical timing wheel (Varghese and Lauck, "Hashed and hierarchical timing wheels",
+/// 1987) of 11 levels with 64 slots each, which cover 64-bit nanoseconds exactly.
 ///
-/// A slot of level 0 is one nanosecond, a slot of level n is 64^n. A timer lies on the level of the highest 6-bit digit in
-/// which its deadline differs from the wheel's position; so every timer of a level is due before every timer of the level
-/// above, and two timers with one deadline always share a slot, in order of arming. Arming and cancelling are constant time
-/// and allocate nothing; a timer moves down at most ten times before it fires.
+/// A slot of level 0 is one nanosecond, a slot of level n is 64^n. A timer lies on the level of the highest 6-bit digit
+/// in which its deadline differs from the wheel's position; so every timer of a level is due before every timer of the
+/// level above, and two timers with one deadline always share a slot, in order of arming. Arming and cancelling are
+/// constant time and allocate nothing; a timer moves down at most ten times before it fires.
 public final class TimerWheel {
   private static let levels = 11
   /// Timers that were armed for an instant already reached.
@@ -59,8 +59,8 @@ public final class TimerWheel {
 
   /// Fires every timer that is due at `instant`, in order of deadline, then of arming.
   ///
-  /// Handlers may arm and cancel any timer. One that is armed meanwhile for `instant` or earlier fires at the next advance,
-  /// so that a timer that always re-arms itself starves nobody.
+  /// Handlers may arm and cancel any timer. One that is armed meanwhile for `instant` or earlier fires at the next
+  /// advance, so that a timer that always re-arms itself starves nobody.
   public func advance(to instant: Instant) {
     precondition(!isAdvancing, "a timer's handler must not advance the wheel")
     if instant.nanoseconds > horizon { horizon = instant.nanoseconds }

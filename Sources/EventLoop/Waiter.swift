@@ -5,9 +5,9 @@ public enum WaitOutcome: Sendable, Equatable {
 
 /// The place where one task waits until someone on the loop wakes it, a deadline passes, or the task is cancelled.
 ///
-/// Everything that blocks is built on it: sleeping, socket calls, `poll`. A wake-up is never lost: ``wake()`` while nobody
-/// waits lets the next ``wait(until:)`` return at once. A waiter is made once and used for any number of waits, one at a
-/// time; to wait for several things, hand the same waiter to all of them.
+/// Everything that blocks is built on it: sleeping, socket calls, `poll`. A wake-up is never lost: ``wake()`` while
+/// nobody waits lets the next ``wait(until:)`` return at once. A waiter is made once and used for any number of waits,
+/// one at a time; to wait for several things, hand the same waiter to all of them.
 public final class Waiter {
   private let loop: any EventLoop
   private var continuation: UnsafeContinuation<WaitOutcome, Never>?
@@ -29,8 +29,8 @@ public final class Waiter {
   /// Takes back a ``wake()`` that nobody waited for.
   public func reset() { isSignalled = false }
 
-  /// Suspends the calling task, which must be one of the loop's, until ``wake()``, until `deadline`, or until the task is
-  /// cancelled. A wake-up that has come already counts before the other two.
+  /// Suspends the calling task, which must be one of the loop's, until ``wake()``, until `deadline`, or until the task
+  /// is cancelled. A wake-up that has come already counts before the other two.
   public func wait(until deadline: Instant = .distantFuture) async -> WaitOutcome {
     precondition(loop.isOnLoopThread, "a task that waits on a loop must run on that loop")
     precondition(continuation == nil, "two tasks wait in the same place")

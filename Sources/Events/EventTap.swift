@@ -5,8 +5,8 @@ import EventLoop
 ///
 ///     if tap.isOn { tap.emit(.model, .interrupt(line: name, asserted: true, causes: cause)) }
 public final class EventTap {
-  /// True while at least one sink listens. Read for every frame and only ever as a whole: without a run-time exclusivity
-  /// check.
+  /// True while at least one sink listens. Read for every frame and only ever as a whole: without a run-time
+  /// exclusivity check.
   @exclusivity(unchecked) @usableFromInline var listening = false
   private let loop: any EventLoop
   private var sinks: [(EventRecord) -> Void] = []

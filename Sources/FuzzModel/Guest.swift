@@ -6,8 +6,8 @@ import Machine
 import Memory
 import NICModels
 
-/// Reads a script: an octet says what is done, those behind it how. From inside of the interrupt line and of the wire the
-/// same script goes on, to a certain depth.
+/// Reads a script: an octet says what is done, those behind it how. From inside of the interrupt line and of the wire
+/// the same script goes on, to a certain depth.
 final class Guest {
   private let world: World
   private var script: Script
@@ -129,8 +129,8 @@ final class Guest {
 
   // MARK: Rings
 
-  /// The rings that ``legacyDescriptor()`` and the others write into: eight descriptors, at the start of the first region
-  /// and 128 bytes further; or wherever the script says.
+  /// The rings that ``legacyDescriptor()`` and the others write into: eight descriptors, at the start of the first
+  /// region and 128 bytes further; or wherever the script says.
   private func transmitRing() {
     let isPlain = script.byte() & 3 != 0
     let base = isPlain ? World.places[0].start : address()

@@ -8,8 +8,8 @@ import Memory
 import NICModels
 import Packets
 
-/// A model with memory, wire and time around it. Every piece of memory is an allocation of its own, and is freed when the
-/// guest takes it away, so that AddressSanitizer sees whoever touches what he may not.
+/// A model with memory, wire and time around it. Every piece of memory is an allocation of its own, and is freed when
+/// the guest takes it away, so that AddressSanitizer sees whoever touches what he may not.
 final class World {
   static let address = MACAddress("52:54:00:12:34:56")!
   /// Bus addresses and lengths of the guest's memory; the last one is read-only for the device.

@@ -35,8 +35,13 @@ public protocol NetworkDevice: AnyObject {
   /// included. A device that does not filter has nothing to do: its client looks at every frame anyway.
   func apply(_ filter: ReceiveFilter)
 
+  /// Says whether the frames of `group` are wanted, at first those of none. The device may let those of others through
+  /// too. Holds as the filter does.
+  func setReception(of group: MACAddress, isWanted: Bool)
+
   /// Makes frames of `mtu` bytes possible, with all that takes (a driver may have to stop and start its device). False:
-  /// the device cannot do it, and everything is as before.
+  /// the device cannot do it, and everything is as before; a device that cannot go back either has no link from then
+  /// on.
   func changeMTU(to mtu: Int) -> Bool
 
   /// What the driver tells and lets be set besides; nil if nothing.
@@ -45,11 +50,12 @@ public protocol NetworkDevice: AnyObject {
 
 extension NetworkDevice {
   public func apply(_ filter: ReceiveFilter) {}
+  public func setReception(of group: MACAddress, isWanted: Bool) {}
   public func changeMTU(to mtu: Int) -> Bool { mtu <= self.mtu }
   public var diagnostics: (any DeviceDiagnostics)? { nil }
 }
 
-/// Which frames a device lets through, besides broadcasts.
+/// Which frames a device lets through, besides broadcasts and groups that were asked for one by one.
 public struct ReceiveFilter: Equatable, Sendable {
   /// The address that it receives under: not a group, not zero.
   public var station: MACAddress
@@ -57,8 +63,6 @@ public struct ReceiveFilter: Equatable, Sendable {
   public var isPromiscuous = false
   /// Every group's frames.
   public var acceptsAllMulticast = false
-  /// Groups whose frames are wanted. A device may let those of others through too.
-  public var groups: [MACAddress] = []
 
   public init(station: MACAddress) { self.station = station }
 }

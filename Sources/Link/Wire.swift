@@ -12,7 +12,8 @@ public protocol Wire: AnyObject {
   /// The end on our side. Held without ownership; set by ``WirePort`` owners when they plug the cable in.
   var port: (any WirePort)? { get set }
 
-  /// Takes a frame from the port. False: no room now; the port keeps the frame, and gets ``WirePort/wireIsReady()`` later.
+  /// Takes a frame from the port. False: no room now; the port keeps the frame, and gets ``WirePort/wireIsReady()``
+  /// later.
   func send(_ frame: RawSpan) -> Bool
 
   /// The port refused a frame earlier and has room again: deliver what waits.

@@ -148,11 +148,14 @@ public enum ControlRequest {
   public static let SIOCGIFNETMASK: UInt = 0x891B
   public static let SIOCSIFNETMASK: UInt = 0x891C
   public static let SIOCGIFMETRIC: UInt = 0x891D
+  public static let SIOCSIFMETRIC: UInt = 0x891E
   public static let SIOCGIFMTU: UInt = 0x8921
   public static let SIOCSIFMTU: UInt = 0x8922
   public static let SIOCSIFNAME: UInt = 0x8923
   public static let SIOCSIFHWADDR: UInt = 0x8924
   public static let SIOCGIFHWADDR: UInt = 0x8927
+  public static let SIOCGIFSLAVE: UInt = 0x8929
+  public static let SIOCSIFSLAVE: UInt = 0x8930
   public static let SIOCADDMULTI: UInt = 0x8931
   public static let SIOCDELMULTI: UInt = 0x8932
   public static let SIOCGIFINDEX: UInt = 0x8933
@@ -162,12 +165,16 @@ public enum ControlRequest {
   public static let SIOCGIFTXQLEN: UInt = 0x8942
   public static let SIOCSIFTXQLEN: UInt = 0x8943
   public static let SIOCETHTOOL: UInt = 0x8946
+  public static let SIOCWANDEV: UInt = 0x894A
   public static let SIOCOUTQNSD: UInt = 0x894B
   public static let SIOCDARP: UInt = 0x8953
   public static let SIOCGARP: UInt = 0x8954
   public static let SIOCSARP: UInt = 0x8955
   public static let SIOCGIFMAP: UInt = 0x8970
+  public static let SIOCSIFMAP: UInt = 0x8971
   public static let SIOCSHWTSTAMP: UInt = 0x89B0
+  public static let SIOCGHWTSTAMP: UInt = 0x89B1
   public static let SIOCGETVIFCNT: UInt = 0x89E0
   public static let SIOCGETSGCNT: UInt = 0x89E1
+  public static let SIOCDEVPRIVATE: UInt = 0x89F0
 }

@@ -81,7 +81,8 @@ struct ControlMessages {
         Protocol.IPPROTO_IP, OptionName.IP_RECVORIGDSTADDR,
         SocketAddress.encode(Endpoint(datagram.destination, socket.localEndpoint.port)))
     }
-    // The sum is known if it was needed before all of the datagram was copied (Linux `skb_checksum_init`: CHECKSUM_BREAK).
+    // The sum is known if it was needed before all of the datagram was copied (Linux `skb_checksum_init`:
+    // CHECKSUM_BREAK).
     if datagram.partialSum != 0, wants(OptionName.IP_CHECKSUM),
       isPart || datagram.length + UDPField.headerLength <= 76 || socket.options.filter != nil
     {
@@ -92,8 +93,8 @@ struct ControlMessages {
     }
   }
 
-  /// The options that an answer would have: record route and time stamps (Linux `ip_options_echo`; datagrams with a source
-  /// route do not get here).
+  /// The options that an answer would have: record route and time stamps (Linux `ip_options_echo`; datagrams with a
+  /// source route do not get here).
   private static func returned(_ options: [UInt8]) -> [UInt8] {
     var found: [UInt8: ArraySlice<UInt8>] = [:]
     var offset = 0
@@ -128,8 +129,8 @@ struct ControlMessages {
         + [UInt8](repeating: 0, count: 32))
   }
 
-  /// What is said of an entry of the error queue: the time if asked for, and `struct sock_extended_err` with who said so
-  /// (Linux `ip_recv_error`).
+  /// What is said of an entry of the error queue: the time if asked for, and `struct sock_extended_err` with who said
+  /// so (Linux `ip_recv_error`).
   mutating func describe(_ entry: QueuedError, for socket: any Socket, on loop: any EventLoop) {
     if entry.origin == .icmp || entry.origin == .transmitTime {
       stamp(entry.time, isOwn: entry.origin == .transmitTime, for: socket, on: loop)

@@ -76,8 +76,8 @@ struct DescriptorTable {
     return Self.letGo(file)
   }
 
-  /// A number of `file` less, and with it the process's locks on it, whatever other numbers there are (fcntl(2)). Returns
-  /// the file if nobody uses it any more.
+  /// A number of `file` less, and with it the process's locks on it, whatever other numbers there are (fcntl(2)).
+  /// Returns the file if nobody uses it any more.
   private static func letGo(_ file: OpenFile) -> OpenFile? {
     file.references -= 1
     file.locks?.dropThoseOfProcess()

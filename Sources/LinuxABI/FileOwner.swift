@@ -8,7 +8,8 @@ struct FileOwner {
   /// F_SETSIG
   var signal: Int32 = 0
 
-  /// Names another owner, or with 0 none (Linux `f_setown`): any number that names something will do, whatever it names.
+  /// Names another owner, or with 0 none (Linux `f_setown`): any number that names something will do, whatever it
+  /// names.
   ///
   /// - Throws: ESRCH for one that names nothing.
   mutating func set(_ kind: ProcessView.Kind, _ number: Int32, in view: ProcessView) throws(Errno) {

@@ -4,7 +4,8 @@ import Sockets
 /// where the socket has it, if it has an effect.
 ///
 /// Options without a ``field`` are those whose effect lies outside of this stack (there are no queueing disciplines,
-/// firewall marks or busy polling here), or in what recvmsg(2) reports beside the bytes: there a call reads what was kept.
+/// firewall marks or busy polling here), or in what recvmsg(2) reports beside the bytes: there a call reads what was
+/// kept.
 struct KeptOption {
   enum Rule {
     /// Zero or not.

@@ -27,8 +27,8 @@ package struct LockedRanges: Sendable {
     return nil
   }
 
-  /// Makes all of `bytes` locked as `kind`, or (nil) not locked. Changes nothing and returns nil if there would be more than
-  /// `room` ranges more than now; else how many more there are, which may be less than none.
+  /// Makes all of `bytes` locked as `kind`, or (nil) not locked. Changes nothing and returns nil if there would be more
+  /// than `room` ranges more than now; else how many more there are, which may be less than none.
   package mutating func set(_ bytes: ClosedRange<Int64>, to kind: Kind?, room: Int) -> Int? {
     var replaced = firstIndex(endingAtOrAfter: bytes.lowerBound)..<firstIndex(startingAfter: bytes.upperBound)
     var pieces: [Element] = []

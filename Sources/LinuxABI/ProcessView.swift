@@ -3,9 +3,9 @@ import Synchronization
 
 /// What the system calls have to know of the processes around them: which there are, and who asks.
 ///
-/// Nothing else in this module or below it looks at the operating system. This has to: programs on this layer are processes
-/// of the host, F_SETOWN takes their numbers, and Linux answers it by whether they exist (fs/fcntl.c, `f_setown`). A view
-/// with answers of its own keeps a run in virtual time independent of the host.
+/// Nothing else in this module or below it looks at the operating system. This has to: programs on this layer are
+/// processes of the host, F_SETOWN takes their numbers, and Linux answers it by whether they exist (fs/fcntl.c,
+/// `f_setown`). A view with answers of its own keeps a run in virtual time independent of the host.
 public struct ProcessView: Sendable {
   /// What a number stands for: the kinds of F_SETOWN_EX (fcntl(2)).
   public enum Kind: Int32, Sendable {
@@ -52,9 +52,9 @@ public struct ProcessView: Sendable {
     users: { (getuid(), geteuid()) })
 }
 
-/// Asks the host which processes it has by making them the owner of a descriptor that never has a signal to send: the only
-/// question that is about every number that Linux knows (kill(2) cannot ask about group 1, pidfd_open(2) about groups or
-/// sessions).
+/// Asks the host which processes it has by making them the owner of a descriptor that never has a signal to send: the
+/// only question that is about every number that Linux knows (kill(2) cannot ask about group 1, pidfd_open(2) about
+/// groups or sessions).
 private final class HostProcesses: Sendable {
   static let shared = HostProcesses()
 

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// How many ranges a process may have locked: all sockets together. Linux sets no limit but its memory (RLIMIT_LOCKS has
-/// none of its calls ask since 2.6); this is one and a half megabytes.
+/// How many ranges a process may have locked: all sockets together. Linux sets no limit but its memory (RLIMIT_LOCKS
+/// has none of its calls ask since 2.6); this is one and a half megabytes.
 package final class LockAllowance {
   package private(set) var left: Int
 
@@ -11,8 +11,8 @@ package final class LockAllowance {
 }
 
 /// The record locks on one socket (fcntl(2), "Advisory record locking" and "Open file description locks"; Linux
-/// fs/locks.c). Two can own some: the process, and the open file. They lock a socket's bytes as they would a file's, though
-/// reads and writes of sockets have no offsets.
+/// fs/locks.c). Two can own some: the process, and the open file. They lock a socket's bytes as they would a file's,
+/// though reads and writes of sockets have no offsets.
 package final class RecordLocks {
   package enum Owner: Sendable {
     /// F_SETLK: gone with the first descriptor of the file that the process closes.
@@ -77,7 +77,8 @@ package final class RecordLocks {
   /// - Throws: EDEADLK if it would wait for who waits for its owner, EINTR if the task is cancelled, ENOLCK.
   package func set(_ request: Request, on loop: any EventLoop) async throws(Errno) {
     while request.kind != nil, conflict(with: request) != nil {
-      // Linux looks for cycles from a process only: the open file cannot reasonably be said to wait (`posix_locks_deadlock`).
+      // Linux looks for cycles from a process only: the open file cannot reasonably be said to wait
+      // (`posix_locks_deadlock`).
       if request.owner == .process, waiting.contains(where: { $0.request.owner == .openFile }) { throw .EDEADLK }
       let waiter = Waiter(on: loop)
       waiting.append((request, waiter))

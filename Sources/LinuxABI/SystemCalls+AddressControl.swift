@@ -2,8 +2,8 @@ import NetStack
 import Packets
 import Sockets
 
-// ioctl(2) of addresses: SIOCGIFADDR, SIOCSIFADDR and their kin, by Linux's rules (`devinet_ioctl`). An address is named
-// by its label.
+// ioctl(2) of addresses: SIOCGIFADDR, SIOCSIFADDR and their kin, by Linux's rules (`devinet_ioctl`). An address is
+// named by its label.
 extension SystemCalls {
   /// The address that is asked for: of several with the label, the one that the caller names, or the first.
   private func address(

@@ -5,8 +5,8 @@ import Sockets
 
 // ioctl(2): what is asked of the descriptor and its socket.
 extension SystemCalls {
-  /// ioctl(2) with an `int` in or out, or none: FIONREAD, FIONBIO, FIOASYNC, FIOSETOWN, FIOGETOWN, SIOCOUTQ, SIOCOUTQNSD,
-  /// SIOCATMARK, FIOCLEX, FIONCLEX. Returns the value it reports (0 where it reports none).
+  /// ioctl(2) with an `int` in or out, or none: FIONREAD, FIONBIO, FIOASYNC, FIOSETOWN, FIOGETOWN, SIOCOUTQ,
+  /// SIOCOUTQNSD, SIOCATMARK, FIOCLEX, FIONCLEX. Returns the value it reports (0 where it reports none).
   public func ioctl(_ descriptor: Int32, _ request: UInt, _ argument: Int32 = 0) throws(Errno) -> Int32 {
     try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16))", { _ in 0 }) { () throws(Errno) in
       try control(descriptor, try file(descriptor), request, argument)

@@ -25,8 +25,8 @@ extension SystemCalls {
       } else if !interface.removeHardwareGroup(asked.hardwareAddress) {
         throw .ENOENT
       }
-    // SIOCGIFSLAVE and SIOCSIFSLAVE: there are no slaves.
-    case 0x8929, 0x8930: throw .EINVAL
+    // There are no slaves.
+    case ControlRequest.SIOCGIFSLAVE, ControlRequest.SIOCSIFSLAVE: throw .EINVAL
     default: throw .EOPNOTSUPP
     }
   }

@@ -9,7 +9,8 @@ extension SystemCalls {
   /// asked and changed.
   ///
   /// - Throws: ENODEV for an interface that is not there, EADDRNOTAVAIL for one without the address, EINVAL for a value
-  ///   that it cannot have, EOPNOTSUPP for what no interface here does (SIOCETHTOOL, which needs memory, among it), ENOTTY for a request that Linux does not know.
+  ///   that it cannot have, EOPNOTSUPP for what no interface here does (SIOCETHTOOL, which needs memory, among it),
+  ///   ENOTTY for a request that Linux does not know.
   public func ioctl(_ descriptor: Int32, _ request: UInt, interfaceRequest: [UInt8]) throws(Errno) -> [UInt8] {
     _ = try socketFor(.ioctl, descriptor)
     return try traced(.ioctl, "\(descriptor), 0x\(String(request, radix: 16)), ifreq", { _ in 0 }) {
@@ -55,8 +56,7 @@ extension SystemCalls {
     case ControlRequest.SIOCGIFMTU: asked.put(Self.bytes(of: Int32(clamping: interface.linkMTU)))
     case ControlRequest.SIOCGIFFLAGS: asked.put(Self.bytes(of: interface.flags.rawValue))
     case ControlRequest.SIOCGIFHWADDR:
-      let hardware = interface.hardwareAddress
-      asked.put(Self.bytes(of: Self.hardwareType(of: interface)) + (0..<6).map { hardware[$0] })
+      asked.put(Self.bytes(of: Self.hardwareType(of: interface)) + interface.hardwareAddress.octets)
     case ControlRequest.SIOCGIFMETRIC: asked.put(Self.bytes(of: Int32(0)))
     case ControlRequest.SIOCGIFTXQLEN: asked.put(Self.bytes(of: Int32(clamping: interface.transmitQueueLength)))
     // struct ifmap has 24 bytes, in which no device here has anything.
@@ -74,8 +74,13 @@ extension SystemCalls {
     // From SIOCGIFFLAGS to SIOCSIFHWBROADCAST, without what was never more than a number (SIOCGIFMEM and its kin);
     // SIOCGIFTXQLEN, SIOCSIFTXQLEN; SIOCETHTOOL, SIOCGMIIPHY and its kin, SIOCWANDEV; SIOCGIFMAP, SIOCSIFMAP; bonds;
     // bridge ports; SIOCSHWTSTAMP, SIOCGHWTSTAMP; SIOCDEVPRIVATE.
-    case 0x8913...0x891E, 0x8921...0x8924, 0x8927, 0x8929, 0x8930...0x8935, 0x8937, 0x8942, 0x8943, 0x8946...0x894A,
-      0x8970, 0x8971, 0x8990...0x8995, 0x89A2, 0x89A3, 0x89B0, 0x89B1, 0x89F0...0x89FF:
+    case ControlRequest.SIOCGIFFLAGS...ControlRequest.SIOCSIFMETRIC,
+      ControlRequest.SIOCGIFMTU...ControlRequest.SIOCSIFHWADDR, ControlRequest.SIOCGIFHWADDR,
+      ControlRequest.SIOCGIFSLAVE, ControlRequest.SIOCSIFSLAVE...ControlRequest.SIOCGIFPFLAGS,
+      ControlRequest.SIOCSIFHWBROADCAST, ControlRequest.SIOCGIFTXQLEN, ControlRequest.SIOCSIFTXQLEN,
+      ControlRequest.SIOCETHTOOL...ControlRequest.SIOCWANDEV, ControlRequest.SIOCGIFMAP, ControlRequest.SIOCSIFMAP,
+      0x8990...0x8995, 0x89A2, 0x89A3, ControlRequest.SIOCSHWTSTAMP, ControlRequest.SIOCGHWTSTAMP,
+      ControlRequest.SIOCDEVPRIVATE...0x89FF:
       true
     default: false
     }

@@ -22,7 +22,7 @@ extension SystemCalls {
     if index != 0 { return stack.interface(at: index) }
     if address != .any { return stack.interfaces.first { $0.addresses.contains { $0.address == address } } }
     // The way to one's own addresses, and to none, leads over lo.
-    return group.flatMap { $0 == .any || stack.isLocal($0) ? stack.loopback : stack.routes.lookUp($0)?.interface }
+    return group.flatMap { $0 == .any || stack.isLocal($0) ? stack.loopback : stack.routes.lookUp($0).route?.interface }
   }
 
   /// Sets IP_ADD_MEMBERSHIP, IP_DROP_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_ALL or ICMP_FILTER; false for others.

@@ -14,8 +14,8 @@ private enum NamespaceRequest {
   static let NS_GET_PARENT: UInt = 0xB702
   static let NS_GET_NSTYPE: UInt = 0xB703
   static let NS_GET_OWNER_UID: UInt = 0xB704
-  /// NS_GET_MNTNS_ID, NS_GET_PID_FROM_PIDNS and its kin, NS_MNT_GET_INFO and its kin: what namespaces of processes and of
-  /// mounts know.
+  /// NS_GET_MNTNS_ID, NS_GET_PID_FROM_PIDNS and its kin, NS_MNT_GET_INFO and its kin: what namespaces of processes and
+  /// of mounts know.
   static let ofOthers: Set<UInt> = [0x8008_B705, 0x8004_B706, 0x8004_B707, 0x8004_B708, 0x8004_B709]
   static let ofMounts: ClosedRange<UInt> = 0xB70A...0xB70C
   static let NS_GET_ID: UInt = 0x8008_B70D

@@ -4,7 +4,7 @@ import Sockets
 
 /// A `struct arpreq` (arp(7)): 68 bytes.
 private struct NeighbourRequest {
-  let bytes: [UInt8]
+  private let fields: UserStructure
   static let byteCount = 68
   /// ATF_COM, ATF_PERM, ATF_PUBL, ATF_NETMASK, ATF_DONTPUB
   static let complete: Int32 = 0x02
@@ -15,27 +15,26 @@ private struct NeighbourRequest {
   /// Flags that mean something only beside ATF_PUBL.
   static let onlyPublished = netmask | unpublished
 
-  private func load<T: BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
-    bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
-  }
+  init(_ bytes: some Sequence<UInt8>) { fields = UserStructure(bytes) }
 
-  var family: UInt16 { load(0) }
-  var address: IPv4Address { IPv4Address(rawValue: UInt32(bigEndian: load(4))) }
-  var hardwareType: UInt16 { load(16) }
-  var hardwareAddress: MACAddress { MACAddress(rawValue: bytes[18..<24].reduce(0) { $0 << 8 | UInt64($1) }) }
-  var flags: Int32 { load(32) }
-  var device: String { String(octets: bytes[52..<68].prefix { $0 != 0 }) }
+  var bytes: [UInt8] { fields.bytes }
+  var family: UInt16 { fields.load(0) }
+  var address: IPv4Address { fields.ipv4(0) }
+  var hardwareType: UInt16 { fields.load(16) }
+  var hardwareAddress: MACAddress { fields.hardwareAddress(16) }
+  var flags: Int32 { fields.load(32) }
+  var device: String { String(octets: fields.name(52..<68)) }
 
   func has(_ flag: Int32) -> Bool { flags & flag != 0 }
 
   /// The mask of a published address: every bit, unless it is given.
-  var mask: UInt32 { has(Self.netmask) ? UInt32(bigEndian: load(40)) : .max }
+  var mask: UInt32 { has(Self.netmask) ? UInt32(bigEndian: fields.load(40)) : .max }
 }
 
 // ioctl(2) of the neighbour caches: SIOCSARP, SIOCGARP, SIOCDARP (arp(7)), by Linux's rules (`arp_ioctl`).
 extension SystemCalls {
   func neighbourControl(_ request: UInt, _ address: UInt, _ memory: UserMemory) throws(Errno) {
-    let asked = NeighbourRequest(bytes: Array(try memory.bytes(address, NeighbourRequest.byteCount)))
+    let asked = NeighbourRequest(try memory.bytes(address, NeighbourRequest.byteCount))
     guard asked.family == SocketDomain.AF_INET else { throw .EPFNOSUPPORT }
     guard asked.has(NeighbourRequest.published) || asked.flags & NeighbourRequest.onlyPublished == 0 else {
       throw .EINVAL
@@ -76,7 +75,7 @@ extension SystemCalls {
     let hardware = entry.state == .failed ? .zero : entry.hardwareAddress
     var answer = asked.bytes
     answer.replaceSubrange(16..<18, with: Self.bytes(of: Self.hardwareType(of: interface)))
-    answer.replaceSubrange(18..<24, with: (0..<6).map { hardware[$0] })
+    answer.replaceSubrange(18..<24, with: hardware.octets)
     answer.replaceSubrange(32..<36, with: Self.bytes(of: flags))
     if !asked.has(NeighbourRequest.netmask) { answer.replaceSubrange(40..<44, with: [255, 255, 255, 255]) }
     return answer

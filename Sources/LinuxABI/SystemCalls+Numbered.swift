@@ -41,8 +41,8 @@ extension SystemCalls {
     func long(_ i: Int) -> Int { Int(bitPattern: word(i)) }
 
     /// The buffer of pointer argument `i` and length argument `j`, a `size_t`. One that the program does not have is an
-    /// error only when there is something to be moved. Read and write look at all of its length, the socket calls only at
-    /// what they will move at most.
+    /// error only when there is something to be moved. Read and write look at all of its length, the socket calls only
+    /// at what they will move at most.
     func transfer(_ i: Int, _ j: Int, isChecked: Bool) throws(Errno) -> TransferMemory {
       if isChecked { try UserMemory.checkRange(word(i), word(j)) }
       let count = Int(min(word(j), UInt(SystemCalls.maximumTransfer)))
@@ -65,8 +65,8 @@ extension SystemCalls {
       }
     }
 
-    /// Stores `endpoint` at pointer `i`, cut to the length at pointer `j`, which holds the full length from then on, even
-    /// if there is no memory for the address (Linux `move_addr_to_user`).
+    /// Stores `endpoint` at pointer `i`, cut to the length at pointer `j`, which holds the full length from then on,
+    /// even if there is no memory for the address (Linux `move_addr_to_user`).
     func storeAddress(_ endpoint: Endpoint, _ i: Int, _ j: Int) throws(Errno) {
       let length = try memory.load(word(j), as: Int32.self)
       guard length >= 0 else { throw .EINVAL }

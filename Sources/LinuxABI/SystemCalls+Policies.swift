@@ -28,7 +28,8 @@ extension SystemCalls {
   }
 }
 
-/// `struct xfrm_userpolicy_info` and the `struct xfrm_user_tmpl` behind it, checked as Linux's `xfrm_compile_policy` does.
+/// `struct xfrm_userpolicy_info` and the `struct xfrm_user_tmpl` behind it, checked as Linux's `xfrm_compile_policy`
+/// does.
 private struct PolicyInformation {
   /// XFRM_POLICY_IN, XFRM_POLICY_OUT
   let direction: UInt8

@@ -23,11 +23,11 @@ public struct FileLock: Sendable, Equatable {
 
 // Record locks of fcntl(2).
 extension SystemCalls {
-  /// fcntl(2) with F_GETLK, F_SETLK, F_SETLKW or one of their F_OFD_ kin. F_GETLK changes `lock` to the first that is in the
-  /// way, or its type to F_UNLCK.
+  /// fcntl(2) with F_GETLK, F_SETLK, F_SETLKW or one of their F_OFD_ kin. F_GETLK changes `lock` to the first that is
+  /// in the way, or its type to F_UNLCK.
   ///
-  /// - Throws: EAGAIN if a lock is in the way, EDEADLK or EINTR where the call would wait for that, EINVAL and EOVERFLOW for
-  ///   bytes that there cannot be, ENOLCK if the process has as many locks as it may.
+  /// - Throws: EAGAIN if a lock is in the way, EDEADLK or EINTR where the call would wait for that, EINVAL and
+  ///   EOVERFLOW for bytes that there cannot be, ENOLCK if the process has as many locks as it may.
   public func fcntl(_ descriptor: Int32, _ command: Int32, _ lock: inout FileLock) async throws(Errno) {
     let asked = lock
     let arguments = "\(descriptor), \(command), {\(asked.type), \(asked.whence), \(asked.start), \(asked.length)}"
@@ -115,7 +115,8 @@ extension SystemCalls {
       process: owner == .process ? processes.identifier() : -1)
   }
 
-  /// The same as a program calls it, with a `struct flock` in its memory: type 0, whence 2, start 8, length 16, process 24.
+  /// The same as a program calls it, with a `struct flock` in its memory: type 0, whence 2, start 8, length 16, process
+  /// 24.
   func lock(_ a: Arguments) async throws(Errno) {
     let address = a.word(2)
     _ = try a.memory.bytes(address, 32)

@@ -26,27 +26,23 @@ private struct RouteEntry {
   static let roundTripFlag: UInt16 = 0x0100
   static let rejectFlag: UInt16 = 0x0200
 
-  init(_ bytes: UnsafeRawBufferPointer) {
-    func load<T: BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
-      bytes.loadUnaligned(fromByteOffset: offset, as: T.self)
-    }
-    func address(_ offset: Int) -> Address {
-      Address(family: load(offset), address: IPv4Address(rawValue: UInt32(bigEndian: load(offset + 4))))
-    }
+  init(_ bytes: some Sequence<UInt8>) {
+    let fields = UserStructure(bytes)
+    func address(_ offset: Int) -> Address { Address(family: fields.load(offset), address: fields.ipv4(offset)) }
     destination = address(8)
     gateway = address(24)
     mask = address(40)
-    let flags: UInt16 = load(56)
+    let flags: UInt16 = fields.load(56)
     self.flags = flags
-    metric = load(80)
-    device = load(88)
+    metric = fields.load(80)
+    device = fields.load(88)
     var limits = Route.Limits()
     // What is called MTU there is the segment and its headers.
     if flags & Self.segmentFlag != 0 {
-      limits.segment = min(UInt32(truncatingIfNeeded: load(96, as: UInt.self) &- 40), 65_495)
+      limits.segment = min(UInt32(truncatingIfNeeded: fields.load(96, as: UInt.self) &- 40), 65_495)
     }
-    if flags & Self.windowFlag != 0 { limits.window = UInt32(truncatingIfNeeded: load(104, as: UInt.self)) }
-    if flags & Self.roundTripFlag != 0 { limits.roundTrip = UInt32(load(112, as: UInt16.self)) << 3 }
+    if flags & Self.windowFlag != 0 { limits.window = UInt32(truncatingIfNeeded: fields.load(104, as: UInt.self)) }
+    if flags & Self.roundTripFlag != 0 { limits.roundTrip = UInt32(fields.load(112, as: UInt16.self)) << 3 }
     self.limits = limits
   }
 
@@ -71,7 +67,7 @@ private struct RouteEntry {
 // ioctl(2) of routes: SIOCADDRT and SIOCDELRT, by Linux's rules (`ip_rt_ioctl`).
 extension SystemCalls {
   func routeControl(_ request: UInt, _ address: UInt, _ memory: UserMemory) throws(Errno) {
-    let entry = RouteEntry(UnsafeRawBufferPointer(try memory.bytes(address, RouteEntry.byteCount)))
+    let entry = RouteEntry(try memory.bytes(address, RouteEntry.byteCount))
     let prefix = try entry.prefix()
     let isNew = request == ControlRequest.SIOCADDRT
     if entry.has(RouteEntry.rejectFlag) {
@@ -107,7 +103,7 @@ extension SystemCalls {
   ) throws(Errno) -> (NetworkInterface?, IPv4Address?) {
     guard entry.device != 0 else { return (nil, nil) }
     let bytes = Array(memory.stretch(entry.device, 15))
-    guard !bytes.isEmpty, bytes.count == 15 else { throw .EFAULT }
+    guard bytes.count == 15 else { throw .EFAULT }
     let label = String(octets: bytes.prefix { $0 != 0 })
     guard let interface = stack.interface(named: String(label.prefix { $0 != ":" })) else { throw .ENODEV }
     guard label.contains(":") else { return (interface, nil) }

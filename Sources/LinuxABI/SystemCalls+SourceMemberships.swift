@@ -81,10 +81,10 @@ extension SystemCalls {
     let memberships = socket.memberships
     if joins {
       guard let interface else { throw .ENODEV }
-      try errnoOfStack { () throws(NetworkError) in try memberships.join(group, on: interface) }
+      try networkErrno { () throws(NetworkError) in try memberships.join(group, on: interface) }
     } else {
       if interface == nil { throw index == 0 && address == .any ? .ENODEV : .EADDRNOTAVAIL }
-      try errnoOfStack { () throws(NetworkError) in try memberships.leave(group, on: interface) }
+      try networkErrno { () throws(NetworkError) in try memberships.leave(group, on: interface) }
     }
   }
 
@@ -101,7 +101,7 @@ extension SystemCalls {
     default: mode = .include
     }
     let adds = isJoin || name == OptionName.IP_BLOCK_SOURCE || name == OptionName.MCAST_BLOCK_SOURCE
-    try errnoOfStack { () throws(NetworkError) in
+    try networkErrno { () throws(NetworkError) in
       if isJoin {
         do throws(NetworkError) { try memberships.join(request.group, on: interface, mode: .include) } catch {
           guard error == .addressInUse else { throw error }
@@ -159,7 +159,7 @@ extension SystemCalls {
     let mode = try Self.mode(number)
     guard let interface = interface(request.address, request.index, group: request.group) else { throw .ENODEV }
     let memberships = socket.memberships
-    try errnoOfStack { () throws(NetworkError) in
+    try networkErrno { () throws(NetworkError) in
       try memberships.setFilter(request.group, on: interface, mode: mode, sources: sources)
     }
   }
@@ -201,11 +201,6 @@ extension SystemCalls {
     _ socket: any Socket, _ group: IPv4Address, _ interface: NetworkInterface
   ) throws(Errno) -> (mode: GroupMemberships.Mode, sources: [IPv4Address]) {
     let memberships = socket.memberships
-    return try errnoOfStack { () throws(NetworkError) in try memberships.filter(of: group, on: interface) }
+    return try networkErrno { () throws(NetworkError) in try memberships.filter(of: group, on: interface) }
   }
-}
-
-/// Runs a call on the stack and turns its error into Linux's number.
-private func errnoOfStack<T>(_ body: () throws(NetworkError) -> T) throws(Errno) -> T {
-  do { return try body() } catch { throw error.errno }
 }

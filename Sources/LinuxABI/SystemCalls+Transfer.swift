@@ -60,8 +60,9 @@ extension SystemCalls {
     }
   }
 
-  /// What Linux does about a message before it looks at the address: it takes a port if there is none, and then asks: EMSGSIZE for one that no datagram can hold, EINVAL
-  /// for one that is too short for an ICMP header, EOPNOTSUPP for MSG_OOB, EFAULT without that header.
+  /// What Linux does about a message before it looks at the address: it takes a port if there is none, and then asks:
+  /// EMSGSIZE for one that no datagram can hold, EINVAL for one that is too short for an ICMP header, EOPNOTSUPP for
+  /// MSG_OOB, EFAULT without that header.
   static func checkMessage(_ memory: TransferMemory, flags: Int32, on socket: any Socket) throws(Errno) {
     let transport = socket.kind.transport
     guard let socket = socket as? DatagramSocket else { return }
@@ -121,7 +122,8 @@ extension SystemCalls {
     }
   }
 
-  /// The oldest entry of the error queue, never waited for: its payload in the buffer, and where it was to go as source.
+  /// The oldest entry of the error queue, never waited for: its payload in the buffer, and where it was to go as
+  /// source.
   private static func takeQueued(_ socket: any Socket, _ memory: TransferMemory) throws(Errno) -> ReceiveResult {
     guard let entry = socket.takeQueuedError() else { throw .EAGAIN }
     let count = min(entry.payload.count, memory.count)

@@ -1,11 +1,11 @@
 import NetStack
 import Sockets
 
-// TCP_ZEROCOPY_RECEIVE (Linux `tcp_zerocopy_receive`). No memory of a program is mapped from a socket here, so pages never
-// change hands; everything else is told and copied as in Linux.
+// TCP_ZEROCOPY_RECEIVE (Linux `tcp_zerocopy_receive`). No memory of a program is mapped from a socket here, so pages
+// never change hands; everything else is told and copied as in Linux.
 extension SystemCalls {
-  /// Offsets in `struct tcp_zerocopy_receive`, which has grown with the kernels: the program's length says how much of it
-  /// is known.
+  /// Offsets in `struct tcp_zerocopy_receive`, which has grown with the kernels: the program's length says how much of
+  /// it is known.
   private enum Field {
     static let (address, length, hint, inq, error, copyAddress) = (0, 8, 12, 16, 20, 24)
     static let (copyLength, flags, control, controlLength, messageFlags, reserved) = (32, 36, 40, 48, 56, 60)

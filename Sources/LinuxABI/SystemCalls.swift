@@ -27,8 +27,8 @@ public final class SystemCalls {
 
   /// A process without open sockets. `reserved` numbers are taken (standard input, output and error), and descriptors
   /// stay below `limit` (RLIMIT_NOFILE).
-  /// `lockLimit` bounds the ranges of bytes that are locked, of all sockets together. `processes` answers what the calls ask
-  /// about other processes.
+  /// `lockLimit` bounds the ranges of bytes that are locked, of all sockets together. `processes` answers what the
+  /// calls ask about other processes.
   public init(
     stack: NetworkStack, reserved: Int = 3, limit: Int = 1024, lockLimit: Int = 65_536, processes: ProcessView = .host
   ) {

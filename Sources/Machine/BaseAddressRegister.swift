@@ -42,8 +42,8 @@ public struct BaseAddressRegister: Sendable, Hashable {
 }
 
 extension ConfigurationSpace {
-  /// Defines base address register `index` to decode `byteCount` bytes: a power of two, at least 16 of memory or 4...256
-  /// of I/O. Software finds the size by writing all ones and reading back (6.2.5.1).
+  /// Defines base address register `index` to decode `byteCount` bytes: a power of two, at least 16 of memory or
+  /// 4...256 of I/O. Software finds the size by writing all ones and reading back (6.2.5.1).
   public func addBAR(_ index: Int, _ kind: BaseAddressRegister.Kind, byteCount: UInt64) throws(MachineError) {
     let registers = header == .endpoint ? 6 : 2
     let width = if case .memory64 = kind { 2 } else { 1 }

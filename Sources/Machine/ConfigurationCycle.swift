@@ -1,7 +1,7 @@
 import Events
 
-/// What a configuration cycle and a bus reset do to a function, wherever they come from: the buses of this machine, or the
-/// client of a served function.
+/// What a configuration cycle and a bus reset do to a function, wherever they come from: the buses of this machine, or
+/// the client of a served function.
 extension PCIFunction {
   /// Reads 1, 2 or 4 aligned bytes of configuration space; `slot` names the function for the tap.
   public func readConfiguration(_ offset: Int, size: Int, as slot: some FunctionSlot, tap: EventTap) -> UInt32 {

@@ -5,8 +5,8 @@ import Memory
 ///
 /// Every byte lives in ``window``: private memory at first, then the function's slot in the machine's shared memory, so
 /// that another process can read it. Beside each byte stand two masks: the bits that software may write, and the bits
-/// that software clears by writing 1; everything else is read-only. The function itself stores with ``set(_:at:size:)``,
-/// which knows no masks.
+/// that software clears by writing 1; everything else is read-only. The function itself stores with
+/// ``set(_:at:size:)``, which knows no masks.
 ///
 /// Build it in the function's initialiser: base address registers, expansion ROM and capabilities can be added until
 /// the function is plugged in.

@@ -34,12 +34,12 @@ public final class DMASpace {
 
   public init() {}
 
-  /// A number that is another one whenever memory was mapped or taken away, or bus mastering came or went. As long as it
-  /// stays what it was, a window that ``resolve(_:_:_:)`` gave is good, and so is a ``reach(_:)``.
+  /// A number that is another one whenever memory was mapped or taken away, or bus mastering came or went. As long as
+  /// it stays what it was, a window that ``resolve(_:_:_:)`` gave is good, and so is a ``reach(_:)``.
   public var changes: Int { @inline(__always) @inlinable get { unsafe changeCount } }
 
-  /// All the memory around `address` that the device may write, for a device that looks up many buffers; nil if there is
-  /// none.
+  /// All the memory around `address` that the device may write, for a device that looks up many buffers; nil if there
+  /// is none.
   public func reach(_ address: UInt64) -> DMAReach? {
     guard unsafe masterEnabled, let region = regions.last(where: { $0.start <= address }), region.writable,
       address - region.start < UInt64(region.window.count)

@@ -54,7 +54,8 @@ final class ExposedFunction {
 }
 
 extension PCIBus {
-  /// Settles `function` at a free place of the root bus in the machine's memory and table, without putting it on the bus.
+  /// Settles `function` at a free place of the root bus in the machine's memory and table, without putting it on the
+  /// bus.
   func expose(
     _ function: any PCIFunction, at address: PCIAddress, name: String, registers: [Int: RegisterFile]
   ) throws(MachineError) {

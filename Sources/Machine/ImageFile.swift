@@ -1,7 +1,8 @@
 import Glibc
 import Memory
 
-/// The file behind a ``MachineImage``, read with pread(2) only: a mapping would bring the reader down if the file shrank.
+/// The file behind a ``MachineImage``, read with pread(2) only: a mapping would bring the reader down if the file
+/// shrank.
 final class ImageFile {
   let path: String
   private let descriptor: Int32

@@ -1,5 +1,5 @@
-/// The INTx pin of a function: the level that the function gives it, and what of that leaves the device past the command
-/// register's Interrupt Disable bit (PCI Local Bus Specification 3.0, 6.2.2 and 6.2.3).
+/// The INTx pin of a function: the level that the function gives it, and what of that leaves the device past the
+/// command register's Interrupt Disable bit (PCI Local Bus Specification 3.0, 6.2.2 and 6.2.3).
 public struct InterruptPin: Sendable {
   /// What the function says.
   public private(set) var isAsserted = false

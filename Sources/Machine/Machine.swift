@@ -80,8 +80,8 @@ public final class Machine {
       function, device: address.device, function: address.function, behind: bridge, name: name, registers: registers)
   }
 
-  /// Shows `function`, which is served to another machine and not plugged into this one, to whoever reads this machine's
-  /// memory, as if it were at `address` of bus 0. Neither a scan nor a driver of this machine sees it.
+  /// Shows `function`, which is served to another machine and not plugged into this one, to whoever reads this
+  /// machine's memory, as if it were at `address` of bus 0. Neither a scan nor a driver of this machine sees it.
   ///
   /// - Throws: ``MachineError`` if the place is taken, the function is plugged in already, or the table is full.
   public func expose(

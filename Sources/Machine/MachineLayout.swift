@@ -5,18 +5,21 @@ import Memory
 /// | offset | length | contents |
 /// |---|---|---|
 /// | 0x0000_0000 | 16 KiB | header and table of regions |
-/// | 0x0010_0000 | 16 MiB | configuration spaces: 1 MiB a bus (in order of their making, the root bus first), in it a function's 4 KiB at `device << 15 \| function << 12`, as in ECAM |
+/// | 0x0010_0000 | 16 MiB | configuration spaces |
 /// | 0x0110_0000 | 16 MiB | register files: the plain registers of BARs, each at its own offset |
 /// | 0x0210_0000 | as asked | guest memory |
+///
+/// Of the configuration spaces each bus has 1 MiB (in order of their making, the root bus first), in it a function's
+/// 4 KiB at `device << 15 | function << 12`, as in ECAM.
 ///
 /// Header: magic `WIREBNCH` at 0, version (UInt32) at 8, generation (UInt32) at 12, number of table entries (UInt32) at
 /// 16, entry size 64 (UInt32) at 20, length of the whole (UInt64) at 24. The generation is odd while the table is being
 /// changed.
 ///
-/// Table entry, the first at offset 64: kind (UInt32) at 0, routing ID of the function (UInt16) at 4, BAR (UInt8, 255 for
-/// none) at 6, flags (UInt8: 1 I/O space, 2 64-bit, 4 prefetchable) at 7, bus address (UInt64) at 8, offset of the bytes
-/// in the file (UInt64) at 16, length (UInt64) at 24, name (UTF-8, padded with zeros, 24 bytes) at 32, bytes that the BAR
-/// decodes (UInt64) at 56. A function's BARs come right behind its configuration space.
+/// Table entry, the first at offset 64: kind (UInt32) at 0, routing ID of the function (UInt16) at 4, BAR (UInt8, 255
+/// for none) at 6, flags (UInt8: 1 I/O space, 2 64-bit, 4 prefetchable) at 7, bus address (UInt64) at 8, offset of the
+/// bytes in the file (UInt64) at 16, length (UInt64) at 24, name (UTF-8, padded with zeros, 24 bytes) at 32, bytes that
+/// the BAR decodes (UInt64) at 56. A function's BARs come right behind its configuration space.
 enum MachineLayout {
   static let magic: UInt64 = 0x4843_4E42_4552_4957  // "WIREBNCH"
   static let version: UInt32 = 1

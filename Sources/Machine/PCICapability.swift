@@ -51,8 +51,8 @@ extension ConfigurationSpace {
   }
 
   /// PCI-X of a device of 64 bits and 133 MHz (PCI-X Addendum to the PCI Local Bus Specification 1.0a, 7.2): one split
-  /// transaction at a time, reads of up to 2048 bytes. Where it is (bus FFh, device 1Fh at first) the function finds out
-  /// from the bus.
+  /// transaction at a time, reads of up to 2048 bytes. Where it is (bus FFh, device 1Fh at first) the function finds
+  /// out from the bus.
   @discardableResult
   public func addPCIX(at place: Int? = nil) throws(MachineError) -> Int {
     // Software allows relaxed ordering (set at first), larger reads and more transactions, and clears three errors.

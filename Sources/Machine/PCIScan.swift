@@ -1,6 +1,6 @@
-/// Finds and sets up the functions on PCI buses as a kernel does, through configuration cycles only: probe the vendor of
-/// function 0, look at header type and multifunction bit, number the buses behind bridges, size base address registers
-/// and give them addresses, and write each function's interrupt line.
+/// Finds and sets up the functions on PCI buses as a kernel does, through configuration cycles only: probe the vendor
+/// of function 0, look at header type and multifunction bit, number the buses behind bridges, size base address
+/// registers and give them addresses, and write each function's interrupt line.
 ///
 /// Whatever the configuration spaces say the scan ends: at most 256 buses, ``maximumFunctions`` functions,
 /// ``maximumDepth`` bridges in a row and 48 capabilities a function. What it could not make sense of is an issue of the

@@ -2,8 +2,9 @@ import Memory
 
 /// Memory that a device reaches by messages only, because its owner does not share it.
 ///
-/// While a message is waited for, the owner may have to be answered first: accesses of registers and configuration space
-/// may reach the device from inside of its ``DMASpace/resolve(_:_:_:)``. They cannot reach remote memory themselves.
+/// While a message is waited for, the owner may have to be answered first: accesses of registers and configuration
+/// space may reach the device from inside of its ``DMASpace/resolve(_:_:_:)``. They cannot reach remote memory
+/// themselves.
 public protocol RemoteMemory: AnyObject {
   /// Fills `target` from bus address `address` on. False: it cannot be read.
   func read(_ address: UInt64, into target: MemoryWindow) -> Bool
@@ -18,11 +19,11 @@ struct RemoteRegion {
   let writable: Bool
 }
 
-/// Copies of remote memory that a device works on for a while: fetched when the device first looks at a place, and written
-/// back where the device changed them.
+/// Copies of remote memory that a device works on for a while: fetched when the device first looks at a place, and
+/// written back where the device changed them.
 ///
-/// Only bytes that changed are written, and up to ``gap`` unchanged ones between them: the owner of the memory works on the
-/// same ring, but not on what lies between two descriptors of 16 bytes that the device has.
+/// Only bytes that changed are written, and up to ``gap`` unchanged ones between them: the owner of the memory works on
+/// the same ring, but not on what lies between two descriptors of 16 bytes that the device has.
 final class RemoteCopies {
   /// Bytes and number of the copies at one time.
   static let mostBytes = 32 << 20
@@ -79,8 +80,8 @@ final class RemoteCopies {
     return window
   }
 
-  /// Writes back what the device changed, the copies fetched last first: buffers before the ring that tells of them. False
-  /// if something could not be written.
+  /// Writes back what the device changed, the copies fetched last first: buffers before the ring that tells of them.
+  /// False if something could not be written.
   func flush() -> Bool {
     for index in copies.indices.reversed() where copies[index].isWritten {
       guard writeBack(copies[index]) else { return false }
@@ -129,8 +130,8 @@ final class RemoteCopies {
 
 extension DMASpace {
   /// Makes `byteCount` bytes of `memory` reachable at `start`. What the device resolves there are copies, good until
-  /// ``dropCopies()``: whoever maps such memory calls ``flush()`` and ``dropCopies()`` when the device has done its work,
-  /// and ``flush()`` before an interrupt tells of it.
+  /// ``dropCopies()``: whoever maps such memory calls ``flush()`` and ``dropCopies()`` when the device has done its
+  /// work, and ``flush()`` before an interrupt tells of it.
   public func map(
     _ memory: any RemoteMemory, at start: UInt64, byteCount: UInt64, writable: Bool = true
   ) throws(MachineError) {

@@ -1,9 +1,9 @@
 /// A checked view of a stretch of shared memory: the only way in which models, drivers and protocols touch memory that
 /// another party can see (guest RAM, descriptor rings, register files, packet buffers).
 ///
-/// A window is a pointer and a length; every access is bounds-checked once, and a violation is a broken invariant of our
-/// own (offsets and lengths that came from a guest or a peer are validated before they get here). The window does not
-/// own its memory: its ``SharedMemory`` (or whoever made it) outlives it.
+/// A window is a pointer and a length; every access is bounds-checked once, and a violation is a broken invariant of
+/// our own (offsets and lengths that came from a guest or a peer are validated before they get here). The window does
+/// not own its memory: its ``SharedMemory`` (or whoever made it) outlives it.
 ///
 /// Multi-byte loads and stores need no alignment. `load` and `store` use the byte order of PCI and x86 (little-endian
 /// hosts only); `loadBigEndian` and `storeBigEndian` use network order.

@@ -1,4 +1,5 @@
-/// What an endpoint may take for its own side, beyond what every endpoint may, and whom it may reach (ip(7), socket(7)).
+/// What an endpoint may take for its own side, beyond what every endpoint may, and whom it may reach (ip(7),
+/// socket(7)).
 public struct LocalAddressRules: Sendable, Equatable {
   /// IP_FREEBIND: `bind` takes addresses that are not this host's, or not yet.
   public var takesForeignAddresses = false

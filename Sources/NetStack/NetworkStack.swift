@@ -11,8 +11,9 @@ import Packets
 ///     try stack.routes.addDefault(gateway: IPv4Address(10, 0, 2, 2), interface: interface)
 ///     let connection = try stack.tcp.connect(...)
 ///
-/// A host, and a router only after ``startForwarding()``: otherwise datagrams for others are counted and dropped. The loopback interface exists from the start, and
-/// carries everything that is sent to one of the host's own addresses, as in Linux.
+/// A host, and a router only after ``startForwarding()``: otherwise datagrams for others are counted and dropped. The
+/// loopback interface exists from the start, and carries everything that is sent to one of the host's own addresses, as
+/// in Linux.
 public final class NetworkStack {
   public let loop: any EventLoop
   public let tap: EventTap
@@ -107,8 +108,8 @@ public final class NetworkStack {
 
   /// What `bind` demands of an address, before it looks at anything else.
   ///
-  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a broadcast
-  ///   address, or `rules` allow any; ``NetworkError/addressFamilyNotSupported``.
+  /// - Throws: ``NetworkError/addressNotAvailable`` unless it is unspecified, one of this host's, a group or a
+  ///   broadcast address, or `rules` allow any; ``NetworkError/addressFamilyNotSupported``.
   public func checkBindable(_ address: IPAddress, _ rules: LocalAddressRules = .init()) throws(NetworkError) {
     if address.isUnspecified { return }
     guard let wanted = address.v4 else { throw .addressFamilyNotSupported }
@@ -183,9 +184,9 @@ public final class NetworkStack {
         station: home.isLoopback ? home.hardwareAddress : home.hardwareBroadcast, mtu: home.mtu, isBroadcast: true,
         headerOptions: headerOptions, final: final)
     }
-    let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink) ?? interface.flatMap(Self.onLink)
-    guard let route = found else { throw .noRoute }
-    guard !route.isUnreachable else { throw .hostUnreachable }
+    let found = routes.lookUp(target, via: interface, onLinkOnly: staysOnLink)
+    if found.isUnreachable { throw .hostUnreachable }
+    guard let route = found.route ?? interface.flatMap(Self.onLink) else { throw .noRoute }
     guard let from = wanted ?? route.preferredSource ?? self.source(on: route, to: target) else {
       throw .addressNotAvailable
     }
@@ -236,9 +237,9 @@ public final class NetworkStack {
   ) throws(NetworkError) -> Path {
     // The interface that the caller means, by index or by source, comes before the routes.
     let speaker = wanted.flatMap { address in interfaces.first { $0.isHome(of: address) } }
-    let route = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : nil
-    if route?.isUnreachable == true { throw .hostUnreachable }
-    guard let interface = bound ?? speaker ?? route?.interface, interface.isUp else { throw .noRoute }
+    let found = bound == nil && speaker == nil ? routes.lookUp(target, onLinkOnly: staysOnLink) : .none
+    if found.isUnreachable { throw .hostUnreachable }
+    guard let interface = bound ?? speaker ?? found.route?.interface, interface.isUp else { throw .noRoute }
     let from = wanted ?? interface.addresses.first?.address ?? .any
     return Path(
       stack: self, interface: interface, source: from, destination: target, nextHop: target,

@@ -39,7 +39,9 @@ public struct NeighbourConfiguration: Sendable {
   public var softLimit = 128
   /// Stale entries older than this are collected above the soft limit.
   public var staleTime = TimeSpan.seconds(60)
-  /// Entries of an interface at most.
+  /// Above the soft limit stale entries are looked for no more often than this.
+  public var collectionInterval = TimeSpan.seconds(5)
+  /// Entries of an interface at most, without those that were set by hand.
   public var hardLimit = 1024
 
   public init() {}

@@ -47,7 +47,7 @@ public final class PcapngWriter {
     body.append(option: BlockOption.interfaceName, text: name)
     if let description { body.append(option: BlockOption.interfaceDescription, text: description) }
     if let hardwareAddress {
-      body.append(option: BlockOption.interfaceHardwareAddress, (0..<6).map { hardwareAddress[$0] })
+      body.append(option: BlockOption.interfaceHardwareAddress, hardwareAddress.octets)
     }
     if let speed {
       var bytes: [UInt8] = []
@@ -61,8 +61,8 @@ public final class PcapngWriter {
     return snapLengths.count - 1
   }
 
-  /// Writes a frame. `time` in nanoseconds since 1970; `originalLength` only for a frame that is not whole; a comment is
-  /// cut to 65,535 bytes.
+  /// Writes a frame. `time` in nanoseconds since 1970; `originalLength` only for a frame that is not whole; a comment
+  /// is cut to 65,535 bytes.
   public func write(
     _ frame: RawSpan, time: UInt64, interface: Int = 0, direction: FrameDirection? = nil, originalLength: Int? = nil,
     comment: String? = nil

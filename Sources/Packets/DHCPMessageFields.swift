@@ -67,7 +67,7 @@ extension DHCPMessage {
       for address in [clientAddress, yourAddress, serverAddress, relayAddress] {
         bytes += bigEndianBytes(address.rawValue)
       }
-      bytes += (0..<6).map { clientHardwareAddress[$0] }
+      bytes += clientHardwareAddress.octets
       bytes += [UInt8](repeating: 0, count: DHCPField.bootFile - bytes.count)
       bytes += bootFile.utf8.prefix(127)
       bytes += [UInt8](repeating: 0, count: DHCPField.magicCookie - bytes.count)

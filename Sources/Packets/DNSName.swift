@@ -82,8 +82,8 @@ extension DNSName: CustomStringConvertible, LosslessStringConvertible {
     }.joined(separator: ".")
   }
 
-  /// Labels between dots, with or without a dot at the end, with the escapes of RFC 1035 5.1; nil if a label is empty or
-  /// too long.
+  /// Labels between dots, with or without a dot at the end, with the escapes of RFC 1035 5.1; nil if a label is empty
+  /// or too long.
   public init?(_ description: String) {
     if description == "." {
       self = .root

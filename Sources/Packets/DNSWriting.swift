@@ -1,6 +1,6 @@
 extension DNSMessage {
-  /// The message as bytes, names compressed. If it is longer than `limit` bytes, whole records are left out from the end
-  /// and TC is set (RFC 2181 9); an OPT record stays. Nothing above 65,535 bytes is ever made.
+  /// The message as bytes, names compressed. If it is longer than `limit` bytes, whole records are left out from the
+  /// end and TC is set (RFC 2181 9); an OPT record stays. Nothing above 65,535 bytes is ever made.
   public func encoded(limit: Int = 65_535) -> [UInt8] {
     var writer = DNSWriter(limit: Swift.max(12, Swift.min(limit, 65_535)))
     writer.bytes = [UInt8](repeating: 0, count: 12)

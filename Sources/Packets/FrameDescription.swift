@@ -18,8 +18,8 @@ public enum FrameDescription {
     }
   }
 
-  /// One line, without line break, for an Ethernet frame without FCS. `originalLength` is that of a frame which a capture
-  /// cut; bytes. `offload`: what the frame leaves to the device that will send it.
+  /// One line, without line break, for an Ethernet frame without FCS. `originalLength` is that of a frame which a
+  /// capture cut; bytes. `offload`: what the frame leaves to the device that will send it.
   public static func describe(
     _ frame: RawSpan, originalLength: Int? = nil, offload: Offload = .nothing
   ) -> String {

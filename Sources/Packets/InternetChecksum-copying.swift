@@ -6,8 +6,8 @@ extension InternetChecksum {
     append(unsafe InternetChecksum(copying: source, to: target, count: count), count: count)
   }
 
-  /// Copies `count` bytes and sums them in the same pass. The two stretches of memory must be valid for `count` bytes and
-  /// must not overlap.
+  /// Copies `count` bytes and sums them in the same pass. The two stretches of memory must be valid for `count` bytes
+  /// and must not overlap.
   @unsafe @inlinable
   public init(copying source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
     precondition(count >= 0)

@@ -32,8 +32,8 @@
     isOdd = false
   }
 
-  /// The sum of the pseudo header of upper-layer packets over IPv6 (RFC 8200 8.1). `length` counts the upper-layer header
-  /// and its payload, bytes.
+  /// The sum of the pseudo header of upper-layer packets over IPv6 (RFC 8200 8.1). `length` counts the upper-layer
+  /// header and its payload, bytes.
   @inlinable
   public init(source: IPv6Address, destination: IPv6Address, protocol: IPProtocol, length: Int) {
     self.init()
@@ -86,7 +86,8 @@
   /// What belongs in the checksum field of IPv4, ICMP and TCP.
   @inlinable public var checksum: UInt16 { ~folded }
 
-  /// What belongs in the checksum field of UDP, where zero means that there is none (RFC 768); as good for TCP and ICMP.
+  /// What belongs in the checksum field of UDP, where zero means that there is none (RFC 768); as good for TCP and
+  /// ICMP.
   @inlinable public var transportChecksum: UInt16 {
     let value = ~folded
     return value == 0 ? 0xFFFF : value
@@ -128,8 +129,8 @@
 extension InternetChecksum {
   /// The sum of the words of `bytes` in memory order, the last odd byte padded with zero.
   ///
-  /// 32-bit words are added into 64-bit lanes, which cannot overflow below 16 GiB: without carries between additions the
-  /// loop runs in vector registers.
+  /// 32-bit words are added into 64-bit lanes, which cannot overflow below 16 GiB: without carries between additions
+  /// the loop runs in vector registers.
   @inlinable static func rawSum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     guard let start = bytes.baseAddress else { return 0 }
     let count = bytes.count

@@ -5,6 +5,12 @@
 
   @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue & 0xFFFF_FFFF_FFFF }
 
+  /// Six octets, in the order of transmission.
+  public init(octets: some Collection<UInt8>) {
+    precondition(octets.count == 6)
+    self.init(rawValue: octets.reduce(0) { $0 << 8 | UInt64($1) })
+  }
+
   public static var broadcast: MACAddress { @inlinable get { MACAddress(rawValue: 0xFFFF_FFFF_FFFF) } }
   public static var zero: MACAddress { @inlinable get { MACAddress(rawValue: 0) } }
 
@@ -14,13 +20,16 @@
 
   /// Octet `index` (0...5), in the order of transmission.
   @inlinable public subscript(index: Int) -> UInt8 { UInt8(truncatingIfNeeded: rawValue >> UInt64(40 - 8 * index)) }
+
+  /// All six, in that order.
+  public var octets: [UInt8] { (0..<6).map { self[$0] } }
 }
 
 extension MACAddress: CustomStringConvertible, LosslessStringConvertible {
   /// Six hexadecimal octets with colons: `52:54:00:12:34:56`.
   public var description: String {
-    (0..<6).map { i in
-      let text = String(self[i], radix: 16)
+    octets.map { octet in
+      let text = String(octet, radix: 16)
       return text.count == 1 ? "0" + text : text
     }.joined(separator: ":")
   }

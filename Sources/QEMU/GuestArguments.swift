@@ -1,5 +1,5 @@
-/// The arguments of a QEMU that gets devices by vfio-user: what the user wants of it, and the devices, guest memory that
-/// their servers can map, and no network card of QEMU's own unless the user asks for one.
+/// The arguments of a QEMU that gets devices by vfio-user: what the user wants of it, and the devices, guest memory
+/// that their servers can map, and no network card of QEMU's own unless the user asks for one.
 public struct GuestArguments: Sendable, Equatable {
   /// Everything for the command line, the user's arguments last.
   public let all: [String]

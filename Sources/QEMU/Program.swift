@@ -34,8 +34,8 @@ struct RunningProgram {
       }
     }
     var pid = spawn()
-    // A program that was written a moment ago may still be open for writing in a child of another thread, until that child
-    // becomes its own program.
+    // A program that was written a moment ago may still be open for writing in a child of another thread, until that
+    // child becomes its own program.
     for _ in 0..<100 where pid <= 0 && errno == ETXTBSY {
       usleep(1000)
       pid = spawn()

@@ -44,8 +44,8 @@ public struct QEMUInstallation: Sendable, Equatable {
   /// The first QEMU that has all of `devices`: the one that $WIREBENCH_QEMU names, and no other, if that is set; else
   /// those in PATH, then the one in the cache.
   ///
-  /// - Throws: ``QEMUError/notFound(places:wanted:)`` or ``QEMUError/unsuitable(wanted:reasons:)``; ``QEMUError/advice`` tells
-  ///   what to do about it.
+  /// - Throws: ``QEMUError/notFound(places:wanted:)`` or ``QEMUError/unsuitable(wanted:reasons:)``;
+  ///   ``QEMUError/advice`` tells what to do about it.
   public static func find(
     requiring devices: [String] = [], limit: TimeSpan = .seconds(10)
   ) throws(QEMUError) -> QEMUInstallation {

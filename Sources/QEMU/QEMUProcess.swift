@@ -9,8 +9,8 @@ import Glibc
 ///     let outcome = await process.waitForEnd()
 ///
 /// It does not outlive us: it is sent a signal when the thread that started it ends, however that comes about
-/// (PR_SET_PDEATHSIG; so start it on a thread that stays, like the loop's), and is killed with the last reference to this
-/// object.
+/// (PR_SET_PDEATHSIG; so start it on a thread that stays, like the loop's), and is killed with the last reference to
+/// this object.
 ///
 /// With its standard input inherited it belongs to our process group, so that it may read from the terminal, and Ctrl-C
 /// there reaches it like us (unless it has set the terminal to hand it on to the guest, as `-nographic` does). What it
@@ -165,8 +165,8 @@ public final class QEMUProcess {
 
   // MARK: Input
 
-  /// Writes to the program's standard input, if that is a pipe; the number of bytes that went in, which is less than all
-  /// if the program does not read.
+  /// Writes to the program's standard input, if that is a pipe; the number of bytes that went in, which is less than
+  /// all if the program does not read.
   public func write(_ bytes: [UInt8]) -> Int {
     guard input >= 0 else { return 0 }
     return max(

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// When the last datagram came, as SIOCGSTAMP tells it (socket(7); Linux `sk_stamp`). Datagrams are stamped from the moment on
-/// that somebody has asked; of one that came before it is only known that it came.
+/// When the last datagram came, as SIOCGSTAMP tells it (socket(7); Linux `sk_stamp`). Datagrams are stamped from the
+/// moment on that somebody has asked; of one that came before it is only known that it came.
 struct ArrivalStamp {
   private enum Last {
     case none, unstamped
@@ -34,8 +34,8 @@ struct ArrivalStamp {
     }
   }
 
-  /// SIOCGSTAMP (Linux `sock_gettstamp`): turns stamping on. Nil if nothing was received; the present time, which is then
-  /// kept, for what was not stamped.
+  /// SIOCGSTAMP (Linux `sock_gettstamp`): turns stamping on. Nil if nothing was received; the present time, which is
+  /// then kept, for what was not stamped.
   mutating func ask(at now: Instant) -> Instant? {
     isNoted = true
     stampedSince = stampedSince ?? now

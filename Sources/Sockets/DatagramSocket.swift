@@ -56,8 +56,8 @@ public class DatagramSocket: Socket {
 
   func optionsChanged(_ options: SocketOptions) {}
 
-  /// When the datagram came that was received or shown last; nil: there was none. To ask changes what it says of the next
-  /// ones (SIOCGSTAMP).
+  /// When the datagram came that was received or shown last; nil: there was none. To ask changes what it says of the
+  /// next ones (SIOCGSTAMP).
   public func askArrivalTime() -> Instant? { arrival.ask(at: stack.loop.now) }
 
   public var readiness: Readiness { endpoint.readiness }
@@ -94,8 +94,8 @@ public class DatagramSocket: Socket {
   /// Octets of headers that the stack puts before a message.
   var headerLength: Int { kind.transport == .datagram ? 28 : 20 }
 
-  /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`. `length`: octets of
-  /// the whole message.
+  /// Fails as ``sendMessage(_:to:more:_:)`` would, but for what is in the message beyond its `start`. `length`: octets
+  /// of the whole message.
   func probe(
     _ start: RawSpan, of length: Int, to destination: Endpoint?, more: Bool, _ control: DatagramControl?
   ) throws(NetworkError) {

@@ -1,6 +1,7 @@
 import NetStack
 
-// SO_ATTACH_REUSEPORT_CBPF and SO_DETACH_REUSEPORT_BPF (socket(7); Linux `reuseport_attach_prog`, `reuseport_detach_prog`).
+// SO_ATTACH_REUSEPORT_CBPF and SO_DETACH_REUSEPORT_BPF (socket(7); Linux `reuseport_attach_prog`,
+// `reuseport_detach_prog`).
 extension DatagramSocket {
   public func exchangeSharingProgram(_ program: PacketFilter?) throws(SocketError) -> Bool {
     let isSharing = options.reusePort

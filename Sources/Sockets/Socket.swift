@@ -55,8 +55,8 @@ public protocol Socket: AnyObject {
   func get(_ option: ProtocolOption) throws(SocketError) -> ProtocolOption.Value
   func set(_ option: ProtocolOption, to value: ProtocolOption.Value) throws(SocketError)
 
-  /// Sets the program that chooses among those who share the port by SO_REUSEPORT, or (nil) takes it away: false if there
-  /// was none.
+  /// Sets the program that chooses among those who share the port by SO_REUSEPORT, or (nil) takes it away: false if
+  /// there was none.
   ///
   /// - Throws: EINVAL if the socket shares no port.
   func exchangeSharingProgram(_ program: PacketFilter?) throws(SocketError) -> Bool

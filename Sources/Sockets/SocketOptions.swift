@@ -25,7 +25,8 @@ public struct SocketOptions: Sendable, Equatable {
   public var bindsAddressOnly: Int32 = 0
   /// IP_LOCAL_PORT_RANGE: lowest ephemeral port in the lower half, highest in the upper one; 0 in either: no bound.
   public var portRange: Int32 = 0
-  /// IP_RECVOPTS and IP_RETOPTS: the options of received headers are told, as they came and as an answer would have them.
+  /// IP_RECVOPTS and IP_RETOPTS: the options of received headers are told, as they came and as an answer would have
+  /// them.
   public var receivesOptions: Int32 = 0
   public var receivesReturnOptions: Int32 = 0
   /// UDP_GRO: datagrams of one flow that come together are received as one.
@@ -93,7 +94,8 @@ public struct SocketOptions: Sendable, Equatable {
     return rules
   }
 
-  /// SOF_TIMESTAMPING_TX_SCHED, TX_SOFTWARE and TX_ACK as SCM_TSTAMP_SCHED, SCM_TSTAMP_SND and SCM_TSTAMP_ACK; nil: none.
+  /// SOF_TIMESTAMPING_TX_SCHED, TX_SOFTWARE and TX_ACK as SCM_TSTAMP_SCHED, SCM_TSTAMP_SND and SCM_TSTAMP_ACK; nil:
+  /// none.
   var transmitStamps: [UInt32]? { timestamping & 0x302 == 0 ? nil : Self.stamps(timestamping) }
 
   /// The SCM_TSTAMP_* of SOF_TIMESTAMPING_TX_*.

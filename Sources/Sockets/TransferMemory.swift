@@ -1,7 +1,8 @@
 /// The memory that one call sends from or receives into: the pieces that a program named (`struct iovec`), in order.
 ///
-/// A program may name memory that it does not have. That is an error only when bytes are to be moved there, so ``count``
-/// says how many bytes were named, and the pieces hold what exists of them, up to the first byte that does not.
+/// A program may name memory that it does not have. That is an error only when bytes are to be moved there, so
+/// ``count`` says how many bytes were named, and the pieces hold what exists of them, up to the first byte that does
+/// not.
 public struct TransferMemory {
   /// Bytes that the program named.
   public let count: Int
@@ -37,8 +38,8 @@ public struct TransferMemory {
   /// What exists, if that is one piece.
   var contiguous: UnsafeMutableRawBufferPointer? { others.isEmpty ? first : nil }
 
-  /// How many of `wanted` bytes from `offset` on can be moved. As in Linux not all that exists is: it copies in portions,
-  /// and one that cannot be copied whole is not copied at all.
+  /// How many of `wanted` bytes from `offset` on can be moved. As in Linux not all that exists is: it copies in
+  /// portions, and one that cannot be copied whole is not copied at all.
   func movable(_ wanted: Int, from offset: Int) -> Int {
     let room = presentCount - offset
     guard wanted > room else { return wanted }
@@ -48,8 +49,8 @@ public struct TransferMemory {
   /// SKB_FRAG_PAGE_ORDER pages.
   private static let portion = 32_768
 
-  /// Hands `body` the pieces of the `length` bytes from `offset` on, and whether it is the last, until it takes less than
-  /// it is given. Returns how many bytes it took.
+  /// Hands `body` the pieces of the `length` bytes from `offset` on, and whether it is the last, until it takes less
+  /// than it is given. Returns how many bytes it took.
   func forEach(
     from offset: Int, _ length: Int, _ body: (UnsafeMutableRawBufferPointer, _ isLast: Bool) -> Int
   ) -> Int {

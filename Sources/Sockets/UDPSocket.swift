@@ -89,8 +89,8 @@ public final class UDPSocket: DatagramSocket {
     return memory.count
   }
 
-  /// Sends what is gathered. If the device is busy its first `begun` bytes stay: whoever waits for room tries again with
-  /// the last part.
+  /// Sends what is gathered. If the device is busy its first `begun` bytes stay: whoever waits for room tries again
+  /// with the last part.
   private func sendGathered(after begun: Int? = nil) throws(NetworkError) {
     guard var whole = gathered else { return }
     gathered = nil

@@ -3,8 +3,8 @@ import Memory
 /// Frames in order of arrival, in one ring of bytes that is reused: storing a frame allocates nothing once the ring has
 /// reached its working size.
 ///
-/// Bounded twice: by frames and by bytes of storage. Each frame lies contiguously, behind a word with its length, so that
-/// it can be handed on as one span.
+/// Bounded twice: by frames and by bytes of storage. Each frame lies contiguously, behind a word with its length, so
+/// that it can be handed on as one span.
 final class FrameQueue {
   /// Most frames that wait at a time.
   let frameLimit: Int

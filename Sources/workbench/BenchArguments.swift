@@ -11,16 +11,16 @@ struct BenchArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      MAC address in the NIC's EEPROM; default: 52:54:00:12:34:56, and behind a QEMU's socket, where a guest may have that \
-      one, an address drawn by --seed.
+      MAC address in the NIC's EEPROM; default: 52:54:00:12:34:56, and behind a QEMU's socket, where a guest may have \
+      that one, an address drawn by --seed.
       """, valueName: "address"))
   var mac: String?
 
   @Option(
     help: ArgumentHelp(
       """
-      Where the NIC is: in-process, vfio-user:SOCKET (a workbench device, or another server), or qtest (QEMU's own e1000, in \
-      a QEMU started for it).
+      Where the NIC is: in-process, vfio-user:SOCKET (a workbench device, or another server), or qtest (QEMU's own \
+      e1000, in a QEMU started for it).
       """, valueName: "attachment"))
   var attach = "in-process"
 

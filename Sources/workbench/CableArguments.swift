@@ -8,8 +8,9 @@ struct CableArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Where the NIC's cable ends: slirp (the host's network, without root), loop (every frame comes back), or a QEMU's socket \
-      backend: stream:[listen:]unix:PATH, stream:[listen:]HOST:PORT, dgram:unix:LOCAL:REMOTE, dgram:HOST:PORT:HOST:PORT.
+      Where the NIC's cable ends: slirp (the host's network, without root), loop (every frame comes back), or a QEMU's \
+      socket backend: stream:[listen:]unix:PATH, stream:[listen:]HOST:PORT, dgram:unix:LOCAL:REMOTE, \
+      dgram:HOST:PORT:HOST:PORT.
       """, valueName: "wire"))
   var wire = "slirp"
 

@@ -5,8 +5,8 @@ struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "What this machine has and lacks for the bench, and how to get it.",
     discussion: """
-      In the end a bench is built with the options given, gets a lease, and pings its gateway. Exit code 1 if something \
-      that the main path needs is missing.
+      In the end a bench is built with the options given, gets a lease, and pings its gateway. Exit code 1 if \
+      something that the main path needs is missing.
 
       EXAMPLE
         workbench doctor --json

@@ -6,10 +6,10 @@ struct Fetch: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fetch a URL over HTTP, like wget, through every layer of the bench.",
     discussion: """
-      Without a URL an embedded origin server is started on the host's loopback, 64 MiB are fetched from it and checked, \
-      and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback. A file that is \
-      there already is overwritten only if -O names it, or continued with --continue; else the new one gets a number. \
-      With -O - the body is all of standard output, and the document of --json goes to standard error.
+      Without a URL an embedded origin server is started on the host's loopback, 64 MiB are fetched from it and \
+      checked, and the counters of every layer are printed. From inside the bench 10.0.2.2 is the host's loopback. A \
+      file that is there already is overwritten only if -O names it, or continued with --continue; else the new one \
+      gets a number. With -O - the body is all of standard output, and the document of --json goes to standard error.
 
       EXAMPLES
         workbench fetch

@@ -10,9 +10,9 @@ struct GatewayCommand: ParsableCommand {
     commandName: "gateway",
     abstract: "The network of a guest whose NIC is QEMU's: DHCP server, router to libslirp, HTTP origin.",
     discussion: """
-      The wire is a socket of a QEMU network backend: stream:listen:unix:PATH, stream:unix:PATH, stream:listen:HOST:PORT, \
-      stream:HOST:PORT, dgram:unix:LOCAL:REMOTE or dgram:HOST:PORT:HOST:PORT, the own end first. Runs until Ctrl-C, and \
-      prints what each layer has counted.
+      The wire is a socket of a QEMU network backend: stream:listen:unix:PATH, stream:unix:PATH, \
+      stream:listen:HOST:PORT, stream:HOST:PORT, dgram:unix:LOCAL:REMOTE or dgram:HOST:PORT:HOST:PORT, the own end \
+      first. Runs until Ctrl-C, and prints what each layer has counted.
 
       EXAMPLES
         workbench gateway --wire stream:listen:unix:/tmp/guest.sock --origin 8080

@@ -8,9 +8,9 @@ struct QEMUCommand: ParsableCommand {
     commandName: "qemu",
     abstract: "A QEMU with the NIC in its machine.",
     discussion: """
-      Finds a QEMU that has vfio-user-pci (10.1 or newer; WIREBENCH_QEMU, PATH, then the one of make qemu), starts it with \
-      the NIC and with guest memory that can be shared, and passes everything behind -- on to it. When QEMU ends the NIC \
-      ends, and the other way round.
+      Finds a QEMU that has vfio-user-pci (10.1 or newer; WIREBENCH_QEMU, PATH, then the one of make qemu), starts it \
+      with the NIC and with guest memory that can be shared, and passes everything behind -- on to it. When QEMU ends \
+      the NIC ends, and the other way round.
 
       EXAMPLES
         workbench qemu -- -nographic -m 512M disk.img
@@ -26,7 +26,8 @@ struct QEMUCommand: ParsableCommand {
   @Argument(parsing: .postTerminator, help: "Arguments for QEMU.")
   var arguments: [String] = []
 
-  /// QEMU's options have one dash, and ArgumentParser would take `-nographic` for a bundle of flags with an -h among them.
+  /// QEMU's options have one dash, and ArgumentParser would take `-nographic` for a bundle of flags with an -h among
+  /// them.
   static func refuseStrayArguments(_ line: ArraySlice<String>) throws {
     guard line.first == configuration.commandName else { return }
     let own = line.dropFirst().prefix { $0 != "--" }

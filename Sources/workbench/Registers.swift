@@ -7,11 +7,11 @@ struct Registers: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "The NIC's registers, decoded field by field.",
     discussion: """
-      Without --of a bench is built and its NIC shown after the driver has started. With --of the registers of a running \
-      bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice. --rings shows \
-      the descriptor rings and the descriptors around the head (>; the device has those with *; --all shows every one). With \
-      --reference the register table itself is printed as Markdown (or JSON): offsets, names, manual sections, reset \
-      values, masks, behaviour and fields of the 82540EM and 82545EM.
+      Without --of a bench is built and its NIC shown after the driver has started. With --of the registers of a \
+      running bench are read from its shared memory: nothing is cleared by reading, and the bench does not notice. \
+      --rings shows the descriptor rings and the descriptors around the head (>; the device has those with *; --all \
+      shows every one). With --reference the register table itself is printed as Markdown (or JSON): offsets, names, \
+      manual sections, reset values, masks, behaviour and fields of the 82540EM and 82545EM.
 
       EXAMPLES
         workbench registers

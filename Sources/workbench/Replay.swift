@@ -5,13 +5,14 @@ struct Replay: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Feed captures into the NIC in virtual time and compare what driver and stack answer.",
     discussion: """
-      Beside NAME.pcapng (or .pcap) lies NAME.expect: the settings of the station, then a line for each frame that it must \
-      send, and below "at full speed" those that it must send if frames arrive as fast as the NIC takes them. Frames that \
-      were meant for the captured station arrive in their time, and never before what they answer; those that it sent \
-      itself show which ports, sequence numbers and identifiers stand for those that the station chooses now. \
-      A damaged capture is replayed up to the damage.
+      Beside NAME.pcapng (or .pcap) lies NAME.expect: the settings of the station, then a line for each frame that it \
+      must send, and below "at full speed" those that it must send if frames arrive as fast as the NIC takes them. \
+      Frames that were meant for the captured station arrive in their time, and never before what they answer; those \
+      that it sent itself show which ports, sequence numbers and identifiers stand for those that the station chooses \
+      now. A damaged capture is replayed up to the damage.
 
-      Exit codes: 0 all matched, 1 an answer differs, 65 a damaged capture or expectation, 66 a file that cannot be read.
+      Exit codes: 0 all matched, 1 an answer differs, 65 a damaged capture or expectation, \
+      66 a file that cannot be read.
 
       EXAMPLES
         workbench replay fixtures/captures/*.pcap*

@@ -6,8 +6,9 @@ struct Scenario: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Scripted fetches with expectations, from YAML files.",
     discussion: """
-      A file lists fetches (a URL, or a size or path on the embedded origin), the faults on the wire and what must come \
-      of each: status, size, SHA-256, attempts, redirects, failure. Bodies of the embedded origin are always compared.
+      A file lists fetches (a URL, or a size or path on the embedded origin), the faults on the wire and what must \
+      come of each: status, size, SHA-256, attempts, redirects, failure. Bodies of the embedded origin are always \
+      compared.
 
       EXAMPLE
         workbench scenario fixtures/scenarios/*.yaml

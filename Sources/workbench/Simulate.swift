@@ -6,9 +6,9 @@ struct Simulate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Two benches on one wire in virtual time, under faults, over many seeds.",
     discussion: """
-      Each run connects, sends bytes both ways at once, closes, and checks that the bytes are equal, all buffers came back \
-      and no timer is left. Without --impair every seed draws its own faults, up to 10 % loss. A run is a function of its \
-      seed; a failure prints the command that shows it again.
+      Each run connects, sends bytes both ways at once, closes, and checks that the bytes are equal, all buffers came \
+      back and no timer is left. Without --impair every seed draws its own faults, up to 10 % loss. A run is a \
+      function of its seed; a failure prints the command that shows it again.
 
       EXAMPLES
         workbench simulate --seeds 1000

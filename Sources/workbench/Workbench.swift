@@ -8,10 +8,10 @@ struct Workbench: ParsableCommand {
     commandName: "workbench",
     abstract: "A network path in one process: PCI bus, e1000, driver, TCP/IP, sockets, system calls.",
     discussion: """
-      Results go to standard output, diagnostics to standard error. With --json a failure is {"error": ..., "status": ...}. \
-      Exit codes: 0 done, 1 the work failed, 2 bad usage, 65 a damaged file, 66 a file that cannot be read, 128 and the \
-      signal's number when interrupted (130 by Ctrl-C). What there is of a result when a command fails stands beside error \
-      and status; of a list, as "results".
+      Results go to standard output, diagnostics to standard error. With --json a failure is {"error": ..., "status": \
+      ...}. Exit codes: 0 done, 1 the work failed, 2 bad usage, 65 a damaged file, 66 a file that cannot be read, 128 \
+      and the signal's number when interrupted (130 by Ctrl-C). What there is of a result when a command fails stands \
+      beside error and status; of a list, as "results".
 
       EXAMPLES
         workbench fetch                                  64 MiB from an embedded origin, over the whole path

@@ -52,8 +52,8 @@ extension GuestTests {
     @Test("200 times down and up, with traffic between")
     func cycles() throws {
       let benches = try GuestNIC.all.map { try Laboratory.current.online($0) }
-      // Without wake-up, Linux powers the PHY down; it then negotiates after the driver has first looked, and the driver
-      // looks again after 2 s. With it the link is there at once.
+      // Without wake-up, Linux powers the PHY down; it then negotiates after the driver has first looked, and the
+      // driver looks again after 2 s. With it the link is there at once.
       let cycles = """
         turn() {
           ethtool -s eth0 wol $2 2>/dev/null

@@ -30,8 +30,8 @@ extension GuestTests {
       return bench
     }
 
-    /// How many of five pings to 192.168.5.9, an address that `far` knows at the hardware address 02:00:00:00:00:09, arrive
-    /// at eth0.
+    /// How many of five pings to 192.168.5.9, an address that `far` knows at the hardware address 02:00:00:00:00:09,
+    /// arrive at eth0.
     private static let strangersFrames = """
       ip netns exec far /bin/ip neighbour replace 192.168.5.9 lladdr 02:00:00:00:00:09 dev eth1
       before=$(cat /sys/class/net/eth0/statistics/rx_packets)
@@ -79,7 +79,8 @@ extension GuestTests {
         let arrived = try bench.guest.succeed(
           """
           far() { ip netns exec far "$@"; }
-          far /bin/ip address del 192.168.6.2/24 dev eth1.5 && far /bin/ip address add 192.168.6.2/24 dev \(other) || exit 1
+          far /bin/ip address del 192.168.6.2/24 dev eth1.5 || exit 1
+          far /bin/ip address add 192.168.6.2/24 dev \(other) || exit 1
           before=$(cat /sys/class/net/eth0.5/statistics/rx_packets)
           far ping -q -c 3 -W 1 192.168.6.1 >/dev/null && echo "answered, "
           echo $(($(cat /sys/class/net/eth0.5/statistics/rx_packets) - before))
@@ -112,7 +113,8 @@ extension GuestTests {
         far() { ip netns exec far "$@"; }
         ip link add link eth0 name eth0.5 type vlan id 5 && ip address add 192.168.6.1/24 dev eth0.5 || exit 1
         far /bin/ip link add link eth1 name eth1.5 type vlan id 5 || exit 1
-        far /bin/ip address add 192.168.6.2/24 dev eth1.5 && far /bin/ip link set eth1.5 up && ip link set eth0.5 up || exit 1
+        far /bin/ip address add 192.168.6.2/24 dev eth1.5 && far /bin/ip link set eth1.5 up || exit 1
+        ip link set eth0.5 up || exit 1
         mkdir -p /tmp/sent && dd if=/dev/urandom of=/tmp/sent/file bs=64k count=16 2>/dev/null
         far sh -c 'pidof httpd >/dev/null || httpd -p 80 -h /tmp/sent'
         """)

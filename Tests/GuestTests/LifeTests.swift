@@ -48,8 +48,8 @@ extension GuestTests {
       try bench.guest.succeed("(while true; do wget -q -O /dev/null \(server.url); done) >/dev/null 2>&1 &")
       usleep(700_000)
       bench.device?.kill()
-      // QEMU 11.1 may end by an assertion of its own (util/error.c), when it had asked the server for something; nothing else
-      // may end it. Otherwise the guest lives on, and its NIC is gone.
+      // QEMU 11.1 may end by an assertion of its own (util/error.c), when it had asked the server for something;
+      // nothing else may end it. Otherwise the guest lives on, and its NIC is gone.
       if waitUntil(limit: 3, { !bench.guest.isRunning }) {
         #expect(bench.guest.errors.contains("util/error.c"), "\(bench.guest.errors)")
         print("server killed under traffic: QEMU ended by its own assertion: \(bench.guest.errors)")

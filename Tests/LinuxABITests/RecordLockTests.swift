@@ -160,7 +160,7 @@ struct RecordLockTests {
     }
   }
 
-  @Test("millions of locks of single bytes end at the limit")
+  @Test("70,000 locks of single bytes end at the limit of 65,536")
   func bounded() throws {
     try run { bench, calls in
       let s = try calls.socket(2, SocketType.SOCK_DGRAM, 0)

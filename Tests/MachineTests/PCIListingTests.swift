@@ -23,7 +23,8 @@ import Testing
     #expect(
       device.listing
         == [
-          "00:03.0 Ethernet controller [0200]: Intel Corporation 82540EM Gigabit Ethernet Controller [8086:100e] (rev 02)",
+          "00:03.0 Ethernet controller [0200]: Intel Corporation 82540EM Gigabit Ethernet Controller "
+            + "[8086:100e] (rev 02)",
           "Subsystem: Intel Corporation Device [8086:001e]",
           "Control: I/O+ Mem+ BusMaster-" + none,
           "Status: Cap+ 66MHz- UDF- FastB2B- ParErr- DEVSEL=fast >TAbort- <TAbort- <MAbort- >SERR- <PERR- INTx-",

@@ -182,8 +182,9 @@ import Testing
   func filters() throws {
     let bench = try FakeBench()
     let groups = (1...17).map { MACAddress(rawValue: 0x0100_5E00_0000 | UInt64($0) << 4) }
-    bench.driver.multicastAddresses = groups + [groups[0], .broadcast, MACAddress("02:00:00:00:00:01")!]
-    #expect(bench.driver.multicastAddresses == groups)
+    for address in groups + [groups[0], .broadcast, MACAddress("02:00:00:00:00:01")!] {
+      bench.driver.setReception(of: address, isWanted: true)
+    }
     let registers = bench.device.registers
     #expect(registers[Register.receiveAddressLow + 8] == 0x005E_0001)
     #expect(registers[Register.receiveAddressHigh + 8] == 0x8000_1000)
@@ -199,5 +200,47 @@ import Testing
     try bench.driver.start()
     #expect(bench.device.registers[Register.receiveControl] == 0x0400_801A)
     #expect(bench.device.registers[Register.multicastTable + 32] == 1)
+  }
+
+  @Test("a group that comes or goes touches no other's registers; an address changes while it is not valid")
+  func stableFilters() throws {
+    let bench = try FakeBench()
+    func group(_ number: UInt64) -> MACAddress { MACAddress(rawValue: 0x0100_5E00_0000 | number) }
+    func writes(_ body: () -> Void) -> [FakeController.Access] {
+      bench.device.log = []
+      body()
+      return bench.device.log
+    }
+    func set(_ number: UInt64, _ isWanted: Bool) -> [FakeController.Access] {
+      writes { bench.driver.setReception(of: group(number), isWanted: isWanted) }
+    }
+    let (low, high, table) = (
+      Register.receiveAddressLow, Register.receiveAddressHigh, Register.multicastTable
+    )
+    #expect(
+      set(0x90, true) == [.write(high + 8, 0), .write(low + 8, 0x005E_0001), .write(high + 8, 0x8000_9000)])
+    // A lower one stands behind it.
+    #expect(
+      set(0x10, true) == [.write(high + 16, 0), .write(low + 16, 0x005E_0001), .write(high + 16, 0x8000_1000)])
+    #expect(set(0x10, true) == [] && set(0x20, false) == [])
+    for number in 1...13 as ClosedRange<UInt64> { #expect(set(number << 16, true).count == 3) }
+    // The exact filter is full: 01:00:5e:00:01:23 and 01:00:5e:01:01:23 hash to 0x102, 01:00:5e:00:01:33 to 0x103.
+    #expect(set(0x0123, true) == [.write(table + 0x20, 1 << 18)])
+    #expect(set(0x1_0123, true) == [])
+    #expect(set(0x0133, true) == [.write(table + 0x20, 3 << 18)])
+    #expect(set(0x0123, false) == [])
+    #expect(set(0x1_0123, false) == [.write(table + 0x20, 2 << 18)])
+    // The next takes the entry that is free; those of the hash table stay there.
+    #expect(set(0x90, false) == [.write(high + 8, 0)])
+    #expect(set(0x95, true).last == .write(high + 8, 0x8000_9500))
+    #expect(set(0x0133, false) == [.write(table + 0x20, 0)])
+    let station = writes { bench.driver.apply(ReceiveFilter(station: MACAddress("02:00:00:00:00:07")!)) }
+    #expect(
+      station.prefix(3) == [.write(high, 0), .write(low, 2), .write(high, 0x8000_0700)] && station.count == 4)
+    // While it is stopped nothing is written.
+    bench.driver.stop()
+    #expect(set(0x95, false) == [])
+    try bench.driver.start()
+    #expect(bench.device.registers[high + 8] == 0 && bench.device.registers[high + 16] == 0x8000_1000)
   }
 }

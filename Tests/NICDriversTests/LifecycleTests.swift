@@ -5,6 +5,36 @@ import NICDrivers
 import Testing
 
 @Suite struct LifecycleTests {
+  @Test("an MTU for whose buffers there is no memory leaves the driver running with the old one")
+  func noMemoryForMTU() throws {
+    let bench = try FakeBench()
+    bench.settle()
+    let before = bench.driver.dmaByteCount
+    bench.device.memoryLimit = before + 4096
+    #expect(!bench.driver.changeMTU(to: 16_110))
+    #expect(bench.driver.mtu == 1500 && bench.driver.state == .running && bench.driver.isLinkUp)
+    #expect(bench.driver.dmaByteCount == before && bench.driver.counters.failedRestarts == 0)
+    #expect(bench.client.linkStates.suffix(2) == [false, true] && bench.send())
+    // A stopped driver has no memory that could be too small.
+    bench.driver.stop()
+    #expect(bench.driver.changeMTU(to: 16_110) && bench.driver.mtu == 16_110)
+    #expect(throws: DriverError.self) { try bench.driver.start() }
+  }
+
+  @Test("a driver that cannot go back to its old MTU either is stopped, without a link, and says so")
+  func noWayBack() throws {
+    let bench = try FakeBench()
+    bench.settle()
+    // Somebody else takes the memory as soon as the driver gives it back.
+    bench.client.onLink = { isUp in if !isUp { bench.device.memoryLimit = 4096 } }
+    #expect(!bench.driver.changeMTU(to: 9000))
+    #expect(bench.driver.state == .stopped && !bench.driver.isLinkUp && bench.client.linkStates.last == false)
+    #expect(bench.driver.mtu == 1500 && bench.driver.dmaByteCount == 0 && bench.driver.counters.failedRestarts == 1)
+    bench.device.memoryLimit = .max
+    try bench.driver.start()
+    #expect(bench.driver.isLinkUp && bench.send())
+  }
+
   @Test("stop gives all memory back, quiets the device and takes its bus away")
   func stop() throws {
     let bench = try FakeBench()

@@ -185,7 +185,7 @@ import Testing
   func filters() throws {
     let bench = try ModelBench()
     let groups = (0..<20).map { MACAddress(rawValue: 0x3333_FF00_0000 | UInt64($0) << 12) }
-    func frame(to address: MACAddress) -> [UInt8] { (0..<6).map { address[$0] } + ModelBench.frame(60).dropFirst(6) }
+    func frame(to address: MACAddress) -> [UInt8] { address.octets + ModelBench.frame(60).dropFirst(6) }
     let stranger = MACAddress("02:00:00:00:00:99")!
     func arrives(_ address: MACAddress) -> Bool {
       let before = bench.client.frames.count
@@ -194,9 +194,9 @@ import Testing
       return bench.client.frames.count > before
     }
     #expect(arrives(.broadcast) && arrives(bench.driver.hardwareAddress) && !arrives(stranger) && !arrives(groups[0]))
-    bench.driver.multicastAddresses = groups
+    for group in groups { bench.driver.setReception(of: group, isWanted: true) }
     #expect(groups.allSatisfy(arrives))
-    bench.driver.multicastAddresses = []
+    for group in groups { bench.driver.setReception(of: group, isWanted: false) }
     #expect(!groups.contains(where: arrives))
     bench.driver.acceptsAllMulticast = true
     #expect(groups.allSatisfy(arrives) && !arrives(stranger))
@@ -207,8 +207,8 @@ import Testing
     // All at once, as a stack says it.
     let own = bench.driver.hardwareAddress
     var filter = ReceiveFilter(station: stranger)
-    filter.groups = [groups[3]]
     bench.driver.apply(filter)
+    bench.driver.setReception(of: groups[3], isWanted: true)
     #expect(arrives(stranger) && !arrives(own) && arrives(groups[3]) && !arrives(groups[4]))
     filter.station = groups[5]
     bench.driver.apply(filter)

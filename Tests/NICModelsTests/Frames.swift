@@ -1,12 +1,12 @@
 import IntelNIC
 import Packets
 
-/// Frames made byte by byte, and software's own checksums and segmentation to compare the device with. Nothing here uses
-/// the code under test.
+/// Frames made byte by byte, and software's own checksums and segmentation to compare the device with. Nothing here
+/// uses the code under test.
 enum Frames {
   static let peer = MACAddress("02:00:00:00:00:01")!
 
-  static func octets(_ address: MACAddress) -> [UInt8] { (0..<6).map { address[$0] } }
+  static func octets(_ address: MACAddress) -> [UInt8] { address.octets }
 
   static func big(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }
   static func big(_ value: UInt32) -> [UInt8] { big(UInt16(value >> 16)) + big(UInt16(value & 0xFFFF)) }

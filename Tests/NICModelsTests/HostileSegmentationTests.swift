@@ -3,7 +3,8 @@ import Memory
 import NICModels
 import Testing
 
-/// The hostile inputs that have broken models' segmentation before: each ends in a counted refusal, and the device goes on.
+/// The hostile inputs that have broken models' segmentation before: each ends in a counted refusal, and the device goes
+/// on.
 @Suite struct HostileSegmentationTests {
   /// Sends a segmentation whose context was changed by `change`.
   private func segmentation(

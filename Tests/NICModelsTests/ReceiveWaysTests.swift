@@ -5,8 +5,8 @@ import NICModels
 import Packets
 import Testing
 
-/// The usual frame takes a short way through the model, and every other the long one; a tap that listens makes all of them
-/// take the long one. Both must leave the same memory and registers behind.
+/// The usual frame takes a short way through the model, and every other the long one; a tap that listens makes all of
+/// them take the long one. Both must leave the same memory and registers behind.
 @Suite struct ReceiveWaysTests {
   private let short = ModelBench.running()
   private let long: ModelBench

@@ -3,8 +3,8 @@ import Memory
 import NICModels
 import Testing
 
-/// A guest's register write may come at any time, also from inside of what its last one started: the wire calls the other
-/// end, the interrupt line calls the driver.
+/// A guest's register write may come at any time, also from inside of what its last one started: the wire calls the
+/// other end, the interrupt line calls the driver.
 @Suite struct ReentryTests {
   /// Sends two frames; `change` happens while the first one is given to the wire.
   private func during(_ change: @escaping (ModelBench) -> Void) -> ModelBench {

@@ -2,8 +2,8 @@ import IntelNIC
 import NICModels
 import Testing
 
-/// What others say of the registers, row by row, against the table: a reset value or a mask that is changed there has to
-/// be changed here too, with its source.
+/// What others say of the registers, row by row, against the table: a reset value or a mask that is changed there has
+/// to be changed here too, with its source.
 @Suite struct RegisterFactsTests {
   /// Where the numbers of a row were read.
   enum Source: CustomStringConvertible {

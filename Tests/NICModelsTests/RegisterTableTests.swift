@@ -104,7 +104,8 @@ import Testing
     #expect(
       lines.contains(
         """
-        | 05404...0547C step 8 | RAH[16] | Receive Address High | 13.5.3 | 0 | 8003FFFF | 8003FFFF | 0 | 0 | address filter |
+        | 05404...0547C step 8 | RAH[16] | Receive Address High | 13.5.3 | 0 | 8003FFFF | 8003FFFF | 0 | 0 | \
+        address filter |
         """))
     #expect(lines.contains("- **RAH**: RAH 15:0, AS 17:16, AV 31"))
     let some = Self.table.reference(title: "One", only: ["ICR"])

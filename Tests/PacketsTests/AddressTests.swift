@@ -12,6 +12,8 @@ struct AddressTests {
     #expect(MACAddress.broadcast.isGroup && MACAddress.broadcast.isBroadcast)
     #expect(!MACAddress(rawValue: 0x0200_0000_0000).isGroup)
     #expect(MACAddress(rawValue: 0x0102_0304_0506)[5] == 6)
+    #expect(MACAddress(rawValue: 0x0102_0304_0506).octets == [1, 2, 3, 4, 5, 6])
+    #expect(MACAddress(octets: [9, 1, 2, 3, 4, 5, 6].dropFirst()).rawValue == 0x0102_0304_0506)
   }
 
   @Test("an IPv4 address is four decimal octets without leading zeros")

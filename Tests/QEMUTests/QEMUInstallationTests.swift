@@ -17,7 +17,8 @@ import Testing
     case "$*" in
       --version) echo 'QEMU emulator version 10.1.2 (Debian 1:10.1.2)'; echo Copyright;;
       '-device help') printf 'Network devices:\nname "e1000", bus PCI, alias "e1000-82540em", desc "an alias "\n\n';
-                      printf 'Misc devices:\nname "vfio-user-pci", bus PCI, desc "VFIO over socket PCI device assignment"\n';;
+                      printf 'Misc devices:\nname "vfio-user-pci", bus PCI, ';
+                      printf 'desc "VFIO over socket PCI device assignment"\n';;
       '-accel help') printf 'Accelerators supported in QEMU binary:\nqtest\ntcg\n';;
       *) exit 1;;
     esac

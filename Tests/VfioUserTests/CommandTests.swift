@@ -25,8 +25,8 @@ import VfioUser
   @Test(
     "VERSION takes QEMU's text, unknown names, and no text at all",
     arguments: [
-      #"{"capabilities": {"pgsizes": 4096, "migration": {"pgsize": 4096, "max_bitmap_size": 268435456}, "max_msg_fds": 16, "#
-        + #""max_dma_maps": 65535, "max_data_xfer_size": 1048576, "write_multiple": true}}"#,
+      #"{"capabilities": {"pgsizes": 4096, "migration": {"pgsize": 4096, "max_bitmap_size": 268435456}, "#
+        + #""max_msg_fds": 16, "max_dma_maps": 65535, "max_data_xfer_size": 1048576, "write_multiple": true}}"#,
       #"{"x":[1,-2.5e3,{"y":null}],"capabilities":{"write_multiple":true,"z":"\"}"}}"#, " { } ", "",
     ])
   func versionTexts(text: String) throws {

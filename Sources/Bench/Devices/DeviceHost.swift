@@ -8,7 +8,8 @@ import Packets
 import VfioUser
 import Wires
 
-/// NICs without a computer of their own, each served to another program (a QEMU, as a rule) by vfio-user, with their cables.
+/// NICs without a computer of their own, each served to another program (a QEMU, as a rule) by vfio-user, with their
+/// cables.
 ///
 /// The registers of the NICs lie in a machine's shared memory like those of a bench: `workbench registers --of PID` and
 /// `lspci --of PID` decode them while a guest uses them.

@@ -78,8 +78,8 @@ public final class Gateway {
       ? try Cable(uplink, mtu: options.mtu, name: "slirp", recorder: recorder, on: loop, tap: tap) : nil
   }
 
-  /// Brings both sides up: the outer one with an address from libslirp, the guest's one with its services. The guest may
-  /// come later.
+  /// Brings both sides up: the outer one with an address from libslirp, the guest's one with its services. The guest
+  /// may come later.
   public func start() async throws(BenchError) {
     try inner.start(on: innerCable.wire)
     inner.interface.add(options.subnet)

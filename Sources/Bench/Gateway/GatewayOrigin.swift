@@ -4,15 +4,16 @@ import NIOCore
 import NIOHTTP1
 import Packets
 
-/// A small HTTP/1.1 server on the sockets of a bench's own stack: the content of ``OriginContent``, for guests to fetch.
+/// A small HTTP/1.1 server on the sockets of a bench's own stack: the content of ``OriginContent``, for guests to
+/// fetch.
 ///
 /// | path | answers |
 /// |---|---|
 /// | `/` | a line of text |
 /// | `/bytes/N?seed=S` | N bytes of ``OriginContent``, whole: no ranges |
 ///
-/// GET and HEAD, persistent connections; others get 405, other paths 404, what is not HTTP 400. Connections are bounded in
-/// number and in silence.
+/// GET and HEAD, persistent connections; others get 405, other paths 404, what is not HTTP 400. Connections are bounded
+/// in number and in silence.
 final class GatewayOrigin {
   private let system: SystemCalls
   private var connections = 0

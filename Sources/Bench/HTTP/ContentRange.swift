@@ -1,4 +1,5 @@
-/// The value of a Content-Range header (RFC 9110 14.4): `bytes 0-499/1234`, the whole length being `*` if it is unknown.
+/// The value of a Content-Range header (RFC 9110 14.4): `bytes 0-499/1234`, the whole length being `*` if it is
+/// unknown.
 struct ContentRange: Equatable {
   let bytes: ClosedRange<Int64>
   let total: Int64?

@@ -46,8 +46,8 @@ public indirect enum FetchError: Error, Equatable, Sendable, CustomStringConvert
     case .connectTimedOut(let peer, let seconds):
       "no answer from \(peer) within \(Self.text(seconds)) s; raise --connect-timeout or check the address"
     case .noAddressAnswers(let host, let tried, let total, let last, let limit):
-      "none of \(tried == total ? "the \(total)" : "\(tried) of the \(total)") addresses of \(host) that were tried within "
-        + "\(Self.text(limit)) s can be reached; the last: \(last)"
+      "none of \(tried == total ? "the \(total)" : "\(tried) of the \(total)") addresses of \(host) that were tried "
+        + "within \(Self.text(limit)) s can be reached; the last: \(last)"
     case .stalledSending(let seconds, let sent, let total):
       "the server took nothing for \(Self.text(seconds)) s after \(sent) of \(total) bytes; raise --timeout"
     case .stalled(let seconds, let received):

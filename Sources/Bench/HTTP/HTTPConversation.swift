@@ -5,9 +5,9 @@ import NIOHTTP1
 
 /// One request and its response on a connected socket, which is non-blocking at first.
 ///
-/// A server may answer before it has read the request's body, and close: while it sends, the conversation listens, and with
-/// a final status that is no success it stops to send (RFC 9112 9.5). An answer counts even if the connection broke behind
-/// it.
+/// A server may answer before it has read the request's body, and close: while it sends, the conversation listens, and
+/// with a final status that is no success it stops to send (RFC 9112 9.5). An answer counts even if the connection
+/// broke behind it.
 final class HTTPConversation {
   private let system: SystemCalls
   private let descriptor: Int32

@@ -26,8 +26,8 @@ public struct OriginContent: Sendable {
     }
   }
 
-  /// Writes content from `offset` on into `buffer`: as much as fits, at most up to the end of a block or of the content.
-  /// Returns how many bytes.
+  /// Writes content from `offset` on into `buffer`: as much as fits, at most up to the end of a block or of the
+  /// content. Returns how many bytes.
   public func fill(_ buffer: UnsafeMutableRawBufferPointer, from offset: Int) -> Int {
     let blockNumber = offset / Self.blockSize
     let start = offset % Self.blockSize

@@ -3,10 +3,10 @@ import Packets
 /// Which frames of the captured station stand for which frames that the station sends now, exchange by exchange: TCP
 /// connections, UDP questions (DNS among them), DHCP transactions, ARP requests.
 ///
-/// It sees three kinds of frames: those that the captured station sent, those that the station sends now, and those that
-/// arrive. The last must wait (``obstacle(_:)``) and be translated (``translated(_:_:)``) for the station to take them for
-/// answers to its own. What belongs to no exchange of the station's arrives as it is. All tables are bounded; what finds no
-/// room any more is not followed.
+/// It sees three kinds of frames: those that the captured station sent, those that the station sends now, and those
+/// that arrive. The last must wait (``obstacle(_:)``) and be translated (``translated(_:_:)``) for the station to take
+/// them for answers to its own. What belongs to no exchange of the station's arrives as it is. All tables are bounded;
+/// what finds no room any more is not followed.
 final class Correspondence {
   private struct FlowKey: Hashable {
     let stationPort: UInt16

@@ -1,5 +1,6 @@
-/// Questions of the station and their answers, apart from TCP: UDP datagrams to one peer from one port, DHCP messages of
-/// one transaction, ARP requests for one address. An answer waits until the station has asked as often as in the capture.
+/// Questions of the station and their answers, apart from TCP: UDP datagrams to one peer from one port, DHCP messages
+/// of one transaction, ARP requests for one address. An answer waits until the station has asked as often as in the
+/// capture.
 final class CountedExchange {
   /// What names the exchange on the wire: a port, a DHCP transaction, an address.
   let identifier: UInt32

@@ -13,10 +13,10 @@
 ///     0.000010 192.0.2.1:7 > 192.0.2.2:40000 UDP length 5
 ///     outcome fetched 200, 1234 bytes
 ///
-/// A frame's line is its time in virtual seconds from the start of the replay, and its description. What the action came
-/// to stands in the last line of its section. At full speed timers, timestamps and sequence numbers are others, and so the
-/// answers are: they have a section of their own, which may be missing. A line that is not understood is refused with its
-/// number.
+/// A frame's line is its time in virtual seconds from the start of the replay, and its description. What the action
+/// came to stands in the last line of its section. At full speed timers, timestamps and sequence numbers are others,
+/// and so the answers are: they have a section of their own, which may be missing. A line that is not understood is
+/// refused with its number.
 public struct ReplayExpectation: Sendable, Equatable {
   public struct Frame: Sendable, Equatable {
     /// Virtual time, microseconds from the start.

@@ -1,7 +1,7 @@
 import LinuxABI
 
-/// A web server for one request: `/` is a greeting, `/bytes/N` a body of N bytes, everything else is not found. It closes
-/// the connection behind its answer.
+/// A web server for one request: `/` is a greeting, `/bytes/N` a body of N bytes, everything else is not found. It
+/// closes the connection behind its answer.
 struct ReplayResponder {
   let system: SystemCalls
   let connection: Int32

@@ -35,11 +35,11 @@ public struct ReplayResult: Sendable, Equatable {
   }
 }
 
-/// One replay: the frames of a capture arrive at the NIC of a station of its own, in virtual time, and what its driver and
-/// stack answer is kept.
+/// One replay: the frames of a capture arrive at the NIC of a station of its own, in virtual time, and what its driver
+/// and stack answer is kept.
 ///
-/// Time zero is when the link is up and the first frame of the capture has its time. A damaged capture is replayed up to
-/// the damage.
+/// Time zero is when the link is up and the first frame of the capture has its time. A damaged capture is replayed up
+/// to the damage.
 public final class ReplayRun {
   private let plan: ReplayPlan
   private let loop: VirtualLoop

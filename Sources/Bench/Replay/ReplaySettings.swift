@@ -63,7 +63,8 @@ extension ReplaySettings {
     init(_ reason: String) { self.reason = reason }
   }
 
-  /// Takes over one line, for example `listen tcp 80 http`. `seen` holds the names of settings that may stand there once.
+  /// Takes over one line, for example `listen tcp 80 http`. `seen` holds the names of settings that may stand there
+  /// once.
   mutating func apply(_ line: some StringProtocol, seen: inout Set<String>) throws(LineError) {
     let words = String(line).split(separator: " ").map { String($0) }
     guard let name = words.first else { return }

@@ -9,11 +9,11 @@ enum Obstacle {
 }
 
 /// A TCP connection of the captured station and the one that the station has now in its place: how positions in the
-/// captured stream of the station translate into positions in what it sends now, which may be longer or shorter (another
-/// request line, other headers).
+/// captured stream of the station translate into positions in what it sends now, which may be longer or shorter
+/// (another request line, other headers).
 ///
-/// Positions that the peer acknowledges as "all that you have sent" stand for all that the station has sent now; between
-/// such points positions run in parallel.
+/// Positions that the peer acknowledges as "all that you have sent" stand for all that the station has sent now;
+/// between such points positions run in parallel.
 final class StreamExchange {
   let captured: StreamHalf
   var live: StreamHalf?

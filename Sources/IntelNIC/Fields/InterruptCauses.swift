@@ -32,7 +32,7 @@
   public static var pin6: Self { @inlinable get { Self(rawValue: 1 << 13) } }
   public static var pin7: Self { @inlinable get { Self(rawValue: 1 << 14) } }
 
-  /// Every bit that the registers hold: bits 0...16. The device never raises the reserved ones among them (5, 8 and 11),
-  /// but ICS sets and IMS enables them like any other; Linux's `ethtool -t` tries 5 and 8.
+  /// Every bit that the registers hold: bits 0...16. The device never raises the reserved ones among them (5, 8 and
+  /// 11), but ICS sets and IMS enables them like any other; Linux's `ethtool -t` tries 5 and 8.
   public static var all: Self { @inlinable get { Self(rawValue: 0x0001_FFFF) } }
 }

@@ -1,7 +1,8 @@
 import Machine
 import Memory
 
-/// Transmit buffers of one size in DMA memory, used last in, first out: the buffer that is still in the cache comes first.
+/// Transmit buffers of one size in DMA memory, used last in, first out: the buffer that is still in the cache comes
+/// first.
 struct BufferPool {
   let memory: DMABuffer
   let bufferByteCount: Int

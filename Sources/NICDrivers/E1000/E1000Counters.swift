@@ -60,6 +60,8 @@ public struct E1000Counters: Sendable, Equatable {
 
   public var linkChanges: UInt64 = 0
   public var resets: UInt64 = 0
+  /// Times the driver could not be started again when its MTU could not be changed.
+  public var failedRestarts: UInt64 = 0
   /// Times the registers read all ones.
   public var deviceLosses: UInt64 = 0
 

@@ -7,10 +7,10 @@ import Link
 ///
 /// **No wake-up is lost.** The device writes a descriptor back before it sets a cause in ICR; ICR keeps a cause until
 /// it is read, masked or not; only the handler reads it, and a pass follows every reading. So a frame that was written
-/// back before the handler's reading is seen by the scan of that pass, and one that came later has left its cause in ICR:
-/// the write to IMS at the end of the pass raises the line at once. The same holds for TXDW and LSC: the link's state is read in the
-/// pass, after the cause. The look at the ring after that write is for devices that keep less than the manual promises.
-/// A pass that ends early for its budget leaves everything masked and runs again.
+/// back before the handler's reading is seen by the scan of that pass, and one that came later has left its cause in
+/// ICR: the write to IMS at the end of the pass raises the line at once. The same holds for TXDW and LSC: the link's
+/// state is read in the pass, after the cause. The look at the ring after that write is for devices that keep less than
+/// the manual promises. A pass that ends early for its budget leaves everything masked and runs again.
 extension E1000Driver {
   /// The causes that the driver wants to hear of now. TXDW only if somebody waits for a buffer.
   var wantedCauses: InterruptCauses {
@@ -133,8 +133,8 @@ extension E1000Driver {
 /// A device that raises its line for nothing.
 extension E1000Driver {
   /// Counts an interrupt or pass without work. After ``E1000Configuration/idleInterruptLimit`` of them the interrupt is
-  /// disconnected for a while (1 ms, doubled up to 1 s), after which the ring is looked at and the interrupt tried again.
-  /// Returns false if that happened.
+  /// disconnected for a while (1 ms, doubled up to 1 s), after which the ring is looked at and the interrupt tried
+  /// again. Returns false if that happened.
   @discardableResult func countIdleRun() -> Bool {
     idleRuns += 1
     guard idleRuns >= configuration.idleInterruptLimit else { return true }
@@ -159,7 +159,8 @@ extension E1000Driver {
   }
 
   func connectInterrupt() {
-    // The handler is taken away whenever the driver stops, at the latest by its end: it is never called without a driver.
+    // The handler is taken away whenever the driver stops, at the latest by its end: it is never called without a
+    // driver.
     registers.function.setInterruptHandler { [unowned self] in handleInterrupt() }
   }
 

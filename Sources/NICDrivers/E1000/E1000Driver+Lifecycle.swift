@@ -112,9 +112,9 @@ extension E1000Driver {
     registers.write(Register.transmitControl, control.rawValue)
   }
 
-  /// Stops in order: the receiver first, then the transmitter once it has sent what was submitted (or has not within the
-  /// poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given back.
-  /// Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
+  /// Stops in order: the receiver first, then the transmitter once it has sent what was submitted (or has not within
+  /// the poll limit: counted), then a reset and no more bus mastering, so that no DMA follows; then all memory is given
+  /// back. Buffers that the client still holds are stale from here on. Nothing happens if it is stopped.
   public func stop() {
     guard currentState != .stopped else { return }
     if currentState == .running {
@@ -165,7 +165,8 @@ extension E1000Driver {
 
   /// Changes the MTU. A running driver is stopped and started again, as the sizes of its buffers change with it.
   ///
-  /// - Throws: ``DriverError/badConfiguration(_:)`` outside ``E1000Configuration/mtuRange``, or what ``start()`` throws.
+  /// - Throws: ``DriverError/badConfiguration(_:)`` outside ``E1000Configuration/mtuRange``, or what ``start()``
+  ///   throws.
   public func setMTU(_ value: Int) throws(DriverError) {
     guard E1000Configuration.mtuRange.contains(value) else {
       throw .badConfiguration("MTU \(value): it must be 68 to 16110")
@@ -177,16 +178,23 @@ extension E1000Driver {
     if wasRunning { try start() }
   }
 
-  /// ``setMTU(_:)`` for the stack: if it cannot be, the driver runs with its old sizes.
+  /// ``setMTU(_:)`` for the stack: if it cannot be, the driver runs with its old sizes. If that cannot be either, it
+  /// stays stopped and without a link, which is counted.
   public func changeMTU(to value: Int) -> Bool {
     let (before, wasRunning) = (mtu, currentState == .running)
     do throws(DriverError) {
       try setMTU(value)
       return true
     } catch {
-      try? setMTU(before)
-      if wasRunning { try? start() }
+      sizes = FrameSizes(mtu: before, configuration: configuration)
+      guard wasRunning else { return false }
+      do { try start() } catch { reportFailedRestart(error) }
       return false
     }
+  }
+
+  private func reportFailedRestart(_ error: DriverError) {
+    counted.failedRestarts &+= 1
+    if tap.isOn { tap.emit(.driver, .note("\(name): stopped for another MTU, and not to be started again: \(error)")) }
   }
 }

@@ -6,8 +6,8 @@ import Synchronization
 
 /// Receiving: from finished descriptors to the client.
 extension E1000Driver {
-  /// Hands finished frames to `client`, at most `limit` descriptors of them; returns the number of descriptors that were
-  /// written anew, for which RDT is to be moved. Stops early if the client stopped the driver.
+  /// Hands finished frames to `client`, at most `limit` descriptors of them; returns the number of descriptors that
+  /// were written anew, for which RDT is to be moved. Stops early if the client stopped the driver.
   func receive(limit: Int, _ client: any NetworkDeviceClient) -> Int {
     let ring = receiveRing
     let current = generation

@@ -2,11 +2,11 @@ import Events
 import IntelNIC
 import Link
 
-/// Sending. Completion costs no interrupt as long as nobody waits: finished buffers are taken back at the next doorbell,
-/// pass, or reservation that needs them. Only a reservation that fails lets TXDW through.
+/// Sending. Completion costs no interrupt as long as nobody waits: finished buffers are taken back at the next
+/// doorbell, pass, or reservation that needs them. Only a reservation that fails lets TXDW through.
 extension E1000Driver {
-  /// A frame buffer for up to `mtu` + 18 bytes, or one of 64 KiB (65,664 bytes) for a large segment. Nil while stopped, if
-  /// nothing is free, and (counted) if `capacity` is more than any buffer has: then no call of
+  /// A frame buffer for up to `mtu` + 18 bytes, or one of 64 KiB (65,664 bytes) for a large segment. Nil while stopped,
+  /// if nothing is free, and (counted) if `capacity` is more than any buffer has: then no call of
   /// `transmitReady()` follows.
   public func reserve(capacity: Int) -> TransmitBuffer? {
     if let buffer = transmitRing.reserve(capacity: capacity) { return buffer }

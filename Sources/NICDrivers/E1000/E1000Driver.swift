@@ -9,7 +9,8 @@ import Packets
 /// Developer's Manual"): from a PCI function to a ``NetworkDevice``.
 ///
 /// Made (probed), it has reset the device and read its station address; ``start()`` gives it rings and buffers in DMA
-/// memory, lets it receive and send, and connects the interrupt; ``stop()`` takes everything back. It can be started again.
+/// memory, lets it receive and send, and connects the interrupt; ``stop()`` takes everything back. It can be started
+/// again.
 ///
 /// Everything runs on the loop: the interrupt handler reads the cause and masks, ``receivePass`` does the work with a
 /// budget (see `E1000Driver+Interrupts.swift` for why no wake-up is lost), and the client submits from wherever it
@@ -66,6 +67,7 @@ public final class E1000Driver {
   var isWakeUpArmed = false
   /// Errors that the PHY has counted, as far as they were read.
   var phyErrors = (idle: 0 as UInt32, receive: 0 as UInt32)
+  var groups = GroupFilter()
   var receivePass: DeferredWork!
   var stormTimer: LoopTimer!
 

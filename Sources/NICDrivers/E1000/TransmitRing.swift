@@ -8,8 +8,8 @@ import Synchronization
 ///
 /// A reserved buffer has its descriptors promised, so that a submission always finds room. Completion is read from the
 /// descriptors (DD), never from TDH, which moves when a descriptor was fetched: the last descriptor of a batch and
-/// the end of a frame about every ``reportInterval`` descriptors ask for their status, and what the oldest of these reports
-/// covers is free once it is done. Every descriptor that the device has been told of is covered by one.
+/// the end of a frame about every ``reportInterval`` descriptors ask for their status, and what the oldest of these
+/// reports covers is free once it is done. Every descriptor that the device has been told of is covered by one.
 final class TransmitRing {
   /// Descriptors from one status report to the next inside a batch.
   static var reportInterval: Int { 32 }
@@ -140,8 +140,8 @@ final class TransmitRing {
     return TransmitBuffer(window: segments.window(number), token: (frames.count + number) | generation << 32)
   }
 
-  /// Takes the buffer behind a token of this ring from the client, which must hold it; nil if the token is of an earlier
-  /// ring. To be followed by a submission or ``giveBack(_:)``.
+  /// Takes the buffer behind a token of this ring from the client, which must hold it; nil if the token is of an
+  /// earlier ring. To be followed by a submission or ``giveBack(_:)``.
   @inline(__always) func claim(_ token: Int) -> Int? {
     guard token &>> 32 == generation else { return nil }
     let number = token & 0xFFFF_FFFF
@@ -269,8 +269,8 @@ final class TransmitRing {
     number < frames.count ? frames.busAddress(number) : segments.busAddress(number &- frames.count)
   }
 
-  /// Makes everything submitted ready for the device: the last descriptor asks for a report. Returns TDT's new value, or
-  /// nil if there is nothing new.
+  /// Makes everything submitted ready for the device: the last descriptor asks for a report. Returns TDT's new value,
+  /// or nil if there is nothing new.
   @inline(__always) func publish() -> UInt32? {
     guard tail != published else { return nil }
     if sinceReport > 0 {

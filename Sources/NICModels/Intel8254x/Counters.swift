@@ -14,13 +14,15 @@ public struct Intel8254xCounters: Sendable, Equatable {
   public var framesReceived: UInt64 = 0
   /// Frames that no filter accepted, or that came while the receiver was off.
   public var framesFiltered: UInt64 = 0
-  /// Frames lost: the packet buffer was full (lossless operation off) or was reset, or a receive buffer was out of reach.
+  /// Frames lost: the packet buffer was full (lossless operation off) or was reset, or a receive buffer was out of
+  /// reach.
   public var framesMissed: UInt64 = 0
   /// Frames that waited in the packet buffer for descriptors.
   public var framesBuffered: UInt64 = 0
   /// Pause frames given to the wire.
   public var pausesSent: UInt64 = 0
-  /// Times the wire had no room for a frame, and times a frame was left with the wire because the packet buffer was full.
+  /// Times the wire had no room for a frame, and times a frame was left with the wire because the packet buffer was
+  /// full.
   public var transmitStalls: UInt64 = 0
   public var receiveStalls: UInt64 = 0
   /// Frames of the transmit side that were refused.

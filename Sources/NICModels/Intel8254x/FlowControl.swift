@@ -49,8 +49,8 @@ extension Intel8254x {
 
   // MARK: Pause frames of our own
 
-  /// The receive buffer got fuller: the partner is asked for silence at FCRTH, if CTRL.TFCE allows it, and once more if a
-  /// frame was lost for want of room (section 8.7.5).
+  /// The receive buffer got fuller: the partner is asked for silence at FCRTH, if CTRL.TFCE allows it, and once more if
+  /// a frame was lost for want of room (section 8.7.5).
   func receiveBufferFilled(overflowing: Bool = false) {
     guard DeviceControl(rawValue: load(Register.deviceControl)).transmitFlowControl else { return }
     let isHigh = receiveBuffer.fill >= Int(load(Register.flowControlThresholdHigh))

@@ -10,22 +10,22 @@ import Packets
 /// ``WirePort``.
 ///
 /// Source: "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual"; numbers of sections in the
-/// comments are of that manual. The engines are in a file each: register access, control, EEPROM, PHY, interrupts, transmit ring,
-/// frame assembly, segmentation, checksum insertion, receive ring, receive buffer, filters, receive checksums, pause,
-/// wake-up and statistics.
+/// comments are of that manual. The engines are in a file each: register access, control, EEPROM, PHY, interrupts,
+/// transmit ring, frame assembly, segmentation, checksum insertion, receive ring, receive buffer, filters, receive
+/// checksums, pause, wake-up and statistics.
 ///
 /// Every register is stored at its own offset in `registers`, including those that reading clears, so that another
 /// process can decode it without disturbing the device.
 ///
 /// Deviations from the part: frames take no time on the wire; one that finds a descriptor passes the packet buffer
 /// without a trace, and the transmit side has none, so that its FIFO registers are plain storage; thresholds that only
-/// shape bus traffic (RXDCTL, TXDCTL) have no effect but TXD_LOW; with ``Options/lossless`` a frame for which the packet
-/// buffer has no room stays with the wire instead of being lost.
+/// shape bus traffic (RXDCTL, TXDCTL) have no effect but TXD_LOW; with ``Options/lossless`` a frame for which the
+/// packet buffer has no room stays with the wire instead of being lost.
 public final class Intel8254x: PCIFunction, WirePort {
   /// How the model behaves where the part leaves a choice.
   public struct Options: Sendable {
-    /// A frame that finds neither free descriptors nor room in the packet buffer stays with the wire until there is some.
-    /// False: it is lost and counted in MPC, with an RXO interrupt, as in the part.
+    /// A frame that finds neither free descriptors nor room in the packet buffer stays with the wire until there is
+    /// some. False: it is lost and counted in MPC, with an RXO interrupt, as in the part.
     public var lossless = true
     /// How long auto-negotiation takes.
     public var negotiation = TimeSpan.milliseconds(20)

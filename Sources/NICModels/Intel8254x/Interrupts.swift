@@ -3,8 +3,8 @@ import Events
 import IntelNIC
 
 /// Interrupts and their moderation (manual sections 13.4.17 to 13.4.21, 13.4.30, 13.4.31, 13.4.41, 13.4.44; application
-/// note 450). INTx is a level: asserted while ICR and IMS have a bit in common, not sooner after its last assertion than
-/// ITR allows.
+/// note 450). INTx is a level: asserted while ICR and IMS have a bit in common, not sooner after its last assertion
+/// than ITR allows.
 extension Intel8254x {
   /// Sets causes in ICR and asserts the line if one of them is enabled.
   @inline(__always) func raise(_ causes: InterruptCauses) {
@@ -80,8 +80,8 @@ extension Intel8254x {
 
   // MARK: Transmit delay (TIDV, TADV)
 
-  /// A descriptor with RS and IDE was written back: TXDW when none followed for TIDV, or TADV after the first one. False:
-  /// TIDV is 0 (which is not allowed), TXDW comes at once.
+  /// A descriptor with RS and IDE was written back: TXDW when none followed for TIDV, or TADV after the first one.
+  /// False: TIDV is 0 (which is not allowed), TXDW comes at once.
   func armTransmitDelay() -> Bool {
     let delay = load(Register.transmitDelayTimer)
     guard delay != 0, let timers else { return false }

@@ -1,7 +1,8 @@
 import IntelNIC
 
 /// A serial EEPROM of the 93C46 (64 words) or 93C66 (256 words) kind behind the pins of EECD: commands of a start bit,
-/// two bits of opcode and an address, shifted in on rising clock edges; data most significant bit first (section 5.3.1).
+/// two bits of opcode and an address, shifted in on rising clock edges; data most significant bit first (section
+/// 5.3.1).
 struct MicrowireEEPROM {
   private(set) var words: [UInt16]
   let addressBits: Int

@@ -2,9 +2,9 @@ import IntelNIC
 import Memory
 import Packets
 
-/// The receive part of the packet buffer: frames that passed the filters while no descriptors were free, in the order in
-/// which they came. Their bytes lie in the packet buffer memory (PBM), which a guest may read and overwrite; what they
-/// are and where they begin is known here alone.
+/// The receive part of the packet buffer: frames that passed the filters while no descriptors were free, in the order
+/// in which they came. Their bytes lie in the packet buffer memory (PBM), which a guest may read and overwrite; what
+/// they are and where they begin is known here alone.
 struct ReceiveBuffer {
   /// How a frame came: what the filters said of it.
   struct Arrival: BitwiseCopyable {
@@ -143,8 +143,8 @@ extension Intel8254x {
     raise(.receiverOverrun)
   }
 
-  /// Descriptors, the receiver or memory may have come back: what waits in the packet buffer goes to the ring, as far as
-  /// that has room, and then the wire may go on.
+  /// Descriptors, the receiver or memory may have come back: what waits in the packet buffer goes to the ring, as far
+  /// as that has room, and then the wire may go on.
   @inline(never) func catchUpReceiving() {
     guard isBehind, !isCatchingUp else { return }
     if !receiveBuffer.isEmpty {

@@ -4,8 +4,8 @@ import Packets
 
 /// What the descriptor says about the checksums of a frame (manual section 3.2.9 and table 3-7).
 ///
-/// The bytes are summed once, while they are copied. Every checksum is that sum less the sum of what it does not cover, which
-/// is short: headers before, padding behind (ones' complement arithmetic, RFC 1071).
+/// The bytes are summed once, while they are copied. Every checksum is that sum less the sum of what it does not cover,
+/// which is short: headers before, padding behind (ones' complement arithmetic, RFC 1071).
 ///
 /// Status, errors and packet checksum are in place in the second half of the descriptor.
 struct ReceiveVerdict {

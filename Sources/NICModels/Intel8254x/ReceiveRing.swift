@@ -6,9 +6,9 @@ import Packets
 
 /// The receive ring (manual sections 3.2.4 to 3.2.8).
 extension Intel8254x {
-  /// The usual frame, a whole one for the station or for everybody while nothing special is asked for, is known by a few
-  /// comparisons with ``ReceiveSettings`` and goes to the place that ``ReceiveCursor`` keeps ready; every other takes the
-  /// way through all filters and checks.
+  /// The usual frame, a whole one for the station or for everybody while nothing special is asked for, is known by a
+  /// few comparisons with ``ReceiveSettings`` and goes to the place that ``ReceiveCursor`` keeps ready; every other
+  /// takes the way through all filters and checks.
   public func receive(_ frame: RawSpan) -> Bool {
     let size = frame.byteCount
     guard size >= 60, size <= receiveSettings.longestPlain else { return receiveSlowly(frame) }
@@ -87,8 +87,9 @@ extension Intel8254x {
     return true
   }
 
-  /// Puts a frame into the ring: as it is, or without its tag, padded as a sender would have, with its FCS. False: there
-  /// are not enough descriptors. True also if there never will be enough, or memory is out of reach: the frame is lost.
+  /// Puts a frame into the ring: as it is, or without its tag, padded as a sender would have, with its FCS. False:
+  /// there are not enough descriptors. True also if there never will be enough, or memory is out of reach: the frame is
+  /// lost.
   @inline(never) func store(_ frame: RawSpan, _ arrival: ReceiveBuffer.Arrival, waited: Bool) -> Bool {
     let control = ReceiveControl(rawValue: load(Register.receiveControl))
     let size = frame.byteCount
@@ -265,9 +266,9 @@ extension Intel8254x {
     if !causes.isEmpty { raise(causes) }
   }
 
-  /// Stores a frame that needs several buffers, has its FCS stored, or whose first descriptor is not good. Null buffers are passed over
-  /// (section 3.2.3); a buffer out of reach ends the frame with an error. Returns whether the whole frame was stored,
-  /// and the new head.
+  /// Stores a frame that needs several buffers, has its FCS stored, or whose first descriptor is not good. Null buffers
+  /// are passed over (section 3.2.3); a buffer out of reach ends the frame with an error. Returns whether the whole
+  /// frame was stored, and the new head.
   @inline(never) private func scatter(
     _ bytes: RawSpan, frame: Int, _ status: ReceiveStatus, _ tag: UInt16, _ ring: ReceiveRing, isLong: Bool
   ) -> (isWhole: Bool, head: Int) {

@@ -3,9 +3,9 @@ import IntelNIC
 /// What the registers say about receiving, in the form that a frame asks for. Renewed whenever one of them may have
 /// changed (``Intel8254x/renewReceiveSettings()``), so that the usual frame meets a few comparisons.
 struct ReceiveSettings {
-  /// Longest frame that may take the short way, bytes; 0 while no frame may: the receiver or the link is down, the device
-  /// sleeps, loops or waits for a wake-up frame, stores the FCS, delays interrupts or looks for small frames. Such a
-  /// frame fits into one buffer.
+  /// Longest frame that may take the short way, bytes; 0 while no frame may: the receiver or the link is down, the
+  /// device sleeps, loops or waits for a wake-up frame, stores the FCS, delays interrupts or looks for small frames.
+  /// Such a frame fits into one buffer.
   var longestPlain = 0
   /// Destinations that pass every filter, in memory order: the station's address and the broadcast address, or numbers
   /// that are no address.

@@ -5,8 +5,8 @@ import Packets
 /// Putting frames together from descriptors: fragments, checksums, VLAN tag, padding and FCS (manual sections 3.3.3 to
 /// 3.3.7).
 extension Intel8254x {
-  /// Takes one descriptor that is not a whole plain frame. False: it is to be taken again later, because the wire had no
-  /// room or the budget is used up.
+  /// Takes one descriptor that is not a whole plain frame. False: it is to be taken again later, because the wire had
+  /// no room or the budget is used up.
   @inline(never) func take(_ descriptor: TransmitDescriptor, _ batch: inout TransmitBatch) -> Bool {
     if descriptor.isExtended {
       if descriptor.isContext {
@@ -149,8 +149,8 @@ extension Intel8254x {
 
   // MARK: Checksums
 
-  /// Copies a frame and inserts the checksums of the context: in one pass, if it is only the transport checksum, to the end
-  /// of the frame.
+  /// Copies a frame and inserts the checksums of the context: in one pass, if it is only the transport checksum, to the
+  /// end of the frame.
   func copyWithChecksums(_ buffer: MemoryWindow, to frame: MemoryWindow, _ options: TransmitOptions) {
     let context = assembly.checksumContext
     let length = buffer.count

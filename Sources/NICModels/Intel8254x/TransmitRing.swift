@@ -13,8 +13,8 @@ struct TransmitBatch {
   var octets = 0
 }
 
-/// The transmit ring (manual sections 3.3 and 3.4). A frame that lies in one buffer and needs nothing goes to the wire as
-/// it lies in guest memory; one that needs checksums is copied once; every other frame is put together first
+/// The transmit ring (manual sections 3.3 and 3.4). A frame that lies in one buffer and needs nothing goes to the wire
+/// as it lies in guest memory; one that needs checksums is copied once; every other frame is put together first
 /// (``take(_:_:)``).
 extension Intel8254x {
   /// Goes on with what was left for later: a pause frame, then the ring.
@@ -124,8 +124,8 @@ extension Intel8254x {
     if !causes.isEmpty { raise(causes) }
   }
 
-  /// The length of a frame that a single descriptor describes and that needs at most the checksums of the context: EOP and
-  /// IFCS, no VLE, no legacy checksum, no segmentation, neither short nor too long. 0 for every other descriptor.
+  /// The length of a frame that a single descriptor describes and that needs at most the checksums of the context: EOP
+  /// and IFCS, no VLE, no legacy checksum, no segmentation, neither short nor too long. 0 for every other descriptor.
   @inline(__always) private static func simpleLength(_ high: UInt64) -> Int {
     let length: Int
     if high & 0x6700_0000 == 0x0300_0000 {

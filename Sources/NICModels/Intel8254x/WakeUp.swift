@@ -4,7 +4,8 @@ import Machine
 import Memory
 import Packets
 
-/// Wake-up by the network (manual chapter 6.4 and section 13.6): filters over received frames set WUS and the PME status.
+/// Wake-up by the network (manual chapter 6.4 and section 13.6): filters over received frames set WUS and the PME
+/// status.
 extension Intel8254x {
   /// Offset of the power management control and status register.
   private var powerControl: Int { powerManagement + 4 }

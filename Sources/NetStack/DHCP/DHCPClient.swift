@@ -200,7 +200,7 @@ public final class DHCPClient {
   private func message(_ type: DHCPMessageType) -> DHCPMessage.Fields {
     let hardware = interface.hardwareAddress
     var options = [
-      DHCPOption(type), DHCPOption(.clientIdentifier, [1] + (0..<6).map { hardware[$0] }),
+      DHCPOption(type), DHCPOption(.clientIdentifier, [1] + hardware.octets),
     ]
     if type == .discover || type == .request {
       options.append(DHCPOption(.maximumMessageSize, number: UInt16(1500)))

@@ -1,8 +1,8 @@
 import Packets
 
 extension Resolver {
-  /// The records of one type that `name` has, behind the aliases that lead to them, each as the servers tell it now: the
-  /// cache is not asked. Short names get the search domains as in ``resolve(_:family:)``.
+  /// The records of one type that `name` has, behind the aliases that lead to them, each as the servers tell it now:
+  /// the cache is not asked. Short names get the search domains as in ``resolve(_:family:)``.
   ///
   /// - Throws: ``ResolveError/noAddress`` if the name has no such record.
   public func records(of name: String, type: DNSRecordType) async throws(ResolveError) -> [DNSRecord] {
@@ -35,7 +35,8 @@ extension Resolver {
     throw .notFound
   }
 
-  /// The addresses that stand for `name` without a server: of a literal, or of an entry in `/etc/hosts`; nil for others.
+  /// The addresses that stand for `name` without a server: of a literal, or of an entry in `/etc/hosts`; nil for
+  /// others.
   public func knownAddresses(of name: String) -> [IPAddress]? {
     Resolver.literal(name).map { [$0] } ?? hostsEntry(name)
   }

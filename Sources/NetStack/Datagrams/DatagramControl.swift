@@ -3,8 +3,8 @@ import Packets
 /// What a sender says about one datagram beside its bytes (the control messages of sendmsg(2), ip(7), udp(7)); nil: as
 /// the endpoint's options say.
 public struct DatagramControl: Sendable, Equatable {
-  /// IP_PKTINFO: the address to send from (0.0.0.0: the route decides, whatever the endpoint is bound to), and the index of
-  /// the interface to send over (0: any).
+  /// IP_PKTINFO: the address to send from (0.0.0.0: the route decides, whatever the endpoint is bound to), and the
+  /// index of the interface to send over (0: any).
   public var source: IPv4Address?
   public var interfaceIndex = 0
   /// MSG_DONTROUTE: no router is used.

@@ -16,8 +16,8 @@ extension QueuedError {
 
 // What is heard of datagrams that were sent (IP_RECVERR).
 extension DatagramEndpoint {
-  /// An ICMP error about a datagram to `destination`, of which `payload` is known; `isFatal`: to be reported even to those
-  /// who did not ask for all errors.
+  /// An ICMP error about a datagram to `destination`, of which `payload` is known; `isFatal`: to be reported even to
+  /// those who did not ask for all errors.
   func report(_ problem: ICMPProblem, to destination: Endpoint, _ payload: RawSpan) {
     if receivesErrors {
       errors.append(QueuedError(problem, to: destination, payload, at: stack.loop.now))
@@ -44,8 +44,8 @@ extension DatagramEndpoint {
     onReadiness?(.error)
   }
 
-  /// Takes the oldest entry of the error queue. The pending error is that of the next one, if that is of ICMP too (Linux
-  /// `sock_dequeue_err_skb`).
+  /// Takes the oldest entry of the error queue. The pending error is that of the next one, if that is of ICMP too
+  /// (Linux `sock_dequeue_err_skb`).
   public func takeQueuedError() -> QueuedError? {
     guard let entry = errors.removeFirst() else { return nil }
     if let next = errors.first, next.origin == .icmp {

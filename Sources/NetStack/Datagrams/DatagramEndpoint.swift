@@ -1,8 +1,8 @@
 import EventLoop
 import Packets
 
-/// What endpoints for datagrams have in common: a bounded receive queue, a pending error, the options of the IPv4 header
-/// and the path of the last destination. UDP, ICMP and raw endpoints are its kinds.
+/// What endpoints for datagrams have in common: a bounded receive queue, a pending error, the options of the IPv4
+/// header and the path of the last destination. UDP, ICMP and raw endpoints are its kinds.
 public class DatagramEndpoint {
   public unowned let stack: NetworkStack
   /// Called when something became true: a datagram can be received, there is room to send again, an error waits.

@@ -1,8 +1,8 @@
 import EventLoop
 import Packets
 
-/// What a socket hears about datagrams that it has sent: an error, or a notice that is none (`struct sock_extended_err`,
-/// ip(7)).
+/// What a socket hears about datagrams that it has sent: an error, or a notice that is none (`struct
+/// sock_extended_err`, ip(7)).
 public struct QueuedError: Sendable {
   /// SO_EE_ORIGIN_*
   public enum Origin: UInt8, Sendable { case local = 1, icmp = 2, transmitTime = 4, zeroCopy = 5 }

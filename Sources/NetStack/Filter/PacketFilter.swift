@@ -1,7 +1,7 @@
 import Packets
 
-/// A program of the classic packet filter (S. McCanne and V. Jacobson, 1993; Linux's filter.rst), checked when it is made,
-/// so that it ends and touches nothing but the packet and its own memory.
+/// A program of the classic packet filter (S. McCanne and V. Jacobson, 1993; Linux's filter.rst), checked when it is
+/// made, so that it ends and touches nothing but the packet and its own memory.
 public final class PacketFilter: Sendable, Equatable {
   /// `struct sock_filter`
   public struct Instruction: Sendable, Equatable {

@@ -1,7 +1,7 @@
 import Packets
 
-/// Those who have one address and port in common by SO_REUSEPORT (Linux `struct sock_reuseport`), in the order in which a
-/// program that chooses among them counts them.
+/// Those who have one address and port in common by SO_REUSEPORT (Linux `struct sock_reuseport`), in the order in which
+/// a program that chooses among them counts them.
 public final class PortSharers<Member: AnyObject> {
   private(set) var members: [Member] = []
   /// SO_ATTACH_REUSEPORT_CBPF

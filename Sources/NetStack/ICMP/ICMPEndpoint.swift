@@ -81,8 +81,8 @@ public final class ICMPEndpoint: DatagramEndpoint {
     }
   }
 
-  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s; `message`
-  /// begins with the header (MSG_PROBE).
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor ``checkSendable()``'s;
+  /// `message` begins with the header (MSG_PROBE).
   public func probe(
     _ message: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {

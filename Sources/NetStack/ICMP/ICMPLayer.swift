@@ -160,7 +160,8 @@ public final class ICMPLayer {
   }
 
   /// Sends a message back to the sender of `arrival`, from the address that it was sent to.
-  /// `tos`: beside the arrival's own.
+  ///
+  /// - Parameter tos: bits to set in the type of service besides the arrival's own.
   private func answer(
     _ arrival: borrowing IPv4Arrival, header: UInt64, _ payload: RawSpan, tos: UInt8 = 0
   ) -> Bool {
@@ -261,8 +262,8 @@ public final class ICMPLayer {
     [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508].first { $0 < length } ?? 296
   }
 
-  /// The neighbour that a datagram should have gone to does not answer: the flow of this host that it belongs to is told,
-  /// or the host that it was forwarded for.
+  /// The neighbour that a datagram should have gone to does not answer: the flow of this host that it belongs to is
+  /// told, or the host that it was forwarded for.
   func reportUnreachable(_ datagram: RawSpan) {
     if stack.ip.isRouting, let header = IPv4Header(quoted: datagram), !stack.isLocal(header.source) {
       return sendError(

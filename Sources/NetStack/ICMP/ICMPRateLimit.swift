@@ -1,8 +1,8 @@
 import EventLoop
 import Packets
 
-/// Bounds the ICMP errors that are sent (RFC 1812 4.3.2.8), with Linux's two buckets: one for the whole host, one for each
-/// destination.
+/// Bounds the ICMP errors that are sent (RFC 1812 4.3.2.8), with Linux's two buckets: one for the whole host, one for
+/// each destination.
 struct ICMPRateLimit {
   enum Verdict { case allowed, globalLimit, hostLimit }
 

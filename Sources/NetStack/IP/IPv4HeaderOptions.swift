@@ -1,7 +1,7 @@
 import Packets
 
-/// The options that an application puts into the IPv4 header of what it sends (IP_OPTIONS, RFC 791 3.1), checked and made
-/// ready as Linux's `ip_options_compile` does for a local sender.
+/// The options that an application puts into the IPv4 header of what it sends (IP_OPTIONS, RFC 791 3.1), checked and
+/// made ready as Linux's `ip_options_compile` does for a local sender.
 public struct IPv4HeaderOptions: Sendable, Equatable {
   /// As they are shown to the application: a whole number of words.
   public private(set) var bytes: [UInt8]

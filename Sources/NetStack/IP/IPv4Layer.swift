@@ -3,8 +3,8 @@ import Events
 import Link
 import Packets
 
-/// IPv4 of a host (RFC 791, RFC 1122 3.2): what arrives is checked, reassembled and handed up; what is for others goes to
-/// the router, if the host is one.
+/// IPv4 of a host (RFC 791, RFC 1122 3.2): what arrives is checked, reassembled and handed up; what is for others goes
+/// to the router, if the host is one.
 public final class IPv4Layer {
   unowned let stack: NetworkStack
   let tap: EventTap

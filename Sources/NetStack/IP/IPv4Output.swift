@@ -36,7 +36,8 @@ extension IPv4Layer {
   /// Datagrams beyond the MTU go out in fragments (RFC 791 3.2).
   ///
   /// - Throws: ``NetworkError/messageTooLong``, ``NetworkError/packetTooBig(mtu:)`` if it may not be fragmented,
-  ///   ``NetworkError/wouldBlock`` if the device has no buffer, ``NetworkError/noBuffers`` if it had some, but not enough.
+  ///   ``NetworkError/wouldBlock`` if the device has no buffer, ``NetworkError/noBuffers`` if it had some, but not
+  ///   enough.
   func send(
     on path: Path, _ protocol: IPProtocol, header: UInt64?, _ payload: RawSpan, offload: SegmentOffload,
     options: DatagramOptions

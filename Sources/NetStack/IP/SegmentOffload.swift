@@ -1,7 +1,8 @@
 import Link
 import Memory
 
-/// What remains to be done to a transport segment that is handed to ``Path/submit(_:transportLength:protocol:offload:tos:ttl:dontFragment:)``.
+/// What remains to be done to a transport segment that is handed to
+/// ``Path/submit(_:transportLength:protocol:offload:tos:ttl:dontFragment:)``.
 @frozen public struct SegmentOffload: BitwiseCopyable, Sendable, Equatable {
   /// Offset of the checksum field in the transport header; nil: the transport has written everything itself. The path
   /// fills it in, or prepares it for the device.

@@ -65,8 +65,8 @@ extension NetworkInterface {
     while !addresses.isEmpty { endConnections(of: take(at: 0)) }
   }
 
-  /// Takes an address away, with a primary one the secondary ones of its network, and their routes: that to the network,
-  /// and those with a source that this host has no more. Without any address the interface has no routes.
+  /// Takes an address away, with a primary one the secondary ones of its network, and their routes: that to the
+  /// network, and those with a source that this host has no more. Without any address the interface has no routes.
   private func take(at place: Int) -> [InterfaceAddress] {
     var gone = [addresses.remove(at: place)]
     if !gone[0].isSecondary {

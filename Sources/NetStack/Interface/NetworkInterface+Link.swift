@@ -63,8 +63,8 @@ extension NetworkInterface {
     stack.routes.invalidate()
   }
 
-  /// The same for a user who wants exactly this: the device is changed if it must. `lo` takes any MTU; below 68 it loses
-  /// its addresses.
+  /// The same for a user who wants exactly this: the device is changed if it must. `lo` takes any MTU; below 68 it
+  /// loses its addresses.
   ///
   /// - Throws: ``NetworkError/invalidArgument`` for an MTU that the device cannot have.
   public func changeMTU(to value: Int) throws(NetworkError) {
@@ -109,21 +109,21 @@ extension NetworkInterface {
     stack.routes.invalidate()
   }
 
-  /// Lets a station's or a group's frames through besides what the protocols ask for; nothing happens if it does already.
+  /// Lets a group's frames through besides what the protocols ask for; nothing happens if it does already. As in Linux
+  /// any other address is noted too, and of no consequence: what is for another station goes no further.
   ///
   /// - Throws: ``NetworkError/noBuffers`` if there are too many.
   public func addHardwareGroup(_ group: MACAddress) throws(NetworkError) {
     guard !hardwareGroups.contains(group) else { return }
     guard hardwareGroups.count < Self.hardwareGroupLimit else { throw .noBuffers }
-    hardwareGroups.append(group)
-    applyFilter()
+    hardwareGroups.insert(group)
+    startUsing(group)
   }
 
   /// False if it was not added.
   public func removeHardwareGroup(_ group: MACAddress) -> Bool {
-    guard let place = hardwareGroups.firstIndex(of: group) else { return false }
-    hardwareGroups.remove(at: place)
-    applyFilter()
+    guard hardwareGroups.remove(group) != nil else { return false }
+    stopUsing(group)
     return true
   }
 
@@ -131,20 +131,36 @@ extension NetworkInterface {
 
   // MARK: Multicast
 
-  /// Accepts datagrams to `group`, as often as it is asked until it is left as often. The group's reports (IGMP) are not
-  /// sent: a switch that snoops floods groups that it has not heard of.
+  /// Accepts datagrams to `group`, as often as it is asked until it is left as often. The group's reports (IGMP) are
+  /// not sent: a switch that snoops floods groups that it has not heard of.
   func join(_ group: IPv4Address) {
-    groups[group, default: 0] += 1
-    applyFilter()
+    let count = groups[group, default: 0]
+    groups[group] = count + 1
+    if count == 0 { startUsing(MACAddress(multicast: group)) }
   }
 
   func leave(_ group: IPv4Address) {
     guard let count = groups[group] else { return }
     groups[group] = count > 1 ? count - 1 : nil
-    applyFilter()
+    if count == 1 { stopUsing(MACAddress(multicast: group)) }
   }
 
   func isMember(of group: IPv4Address) -> Bool { group == .allHosts || groups[group] != nil }
+
+  /// Notes one use of a group's frames: 32 groups of IPv4 share one of the hardware's, which a user may ask for
+  /// besides.
+  func startUsing(_ group: MACAddress) {
+    guard group.isGroup else { return }
+    let count = groupUses[group, default: 0]
+    groupUses[group] = count + 1
+    if count == 0 { device.setReception(of: group, isWanted: true) }
+  }
+
+  private func stopUsing(_ group: MACAddress) {
+    guard let count = groupUses[group] else { return }
+    groupUses[group] = count > 1 ? count - 1 : nil
+    if count == 1 { device.setReception(of: group, isWanted: false) }
+  }
 }
 
 extension IPv4Address {

@@ -38,13 +38,13 @@ public final class NetworkInterface {
   public internal(set) var addresses: [InterfaceAddress] = []
   /// The primary address as a number, 0 if there is none: the first thing that received datagrams are compared with.
   var primaryAddress: UInt32 = 0
-  /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram mostly
-  /// has the same. Forgotten when any address of the host changes.
+  /// The last source address that was found possible for a unicast datagram, 0 if there is none: the next datagram
+  /// mostly has the same. Forgotten when any address of the host changes.
   var acceptedSource: UInt32 = 0
   /// Largest datagram in bytes: the device's, or less if DHCP or the user said so.
   public internal(set) var mtu: Int
-  /// The MTU as it was set. `lo` takes any number, though no datagram there is longer than 65,536 bytes, and none can be
-  /// when it is below 68 (RFC 791): the interface has no IPv4 then.
+  /// The MTU as it was set. `lo` takes any number, though no datagram there is longer than 65,536 bytes, and none can
+  /// be when it is below 68 (RFC 791): the interface has no IPv4 then.
   public internal(set) var linkMTU: Int
   var enabled = true
   /// Set by the user; an interface that is down neither sends nor receives.
@@ -63,8 +63,12 @@ public final class NetworkInterface {
   var acceptsUnconfigured = false
   /// Answers for every address that is reached over another interface (Linux's `proxy_arp`), as a router.
   public var isARPProxy = false
+  /// How often each group was joined.
   var groups: [IPv4Address: Int] = [:]
-  var hardwareGroups: [MACAddress] = []
+  /// Those that a user asked for besides.
+  var hardwareGroups: Set<MACAddress> = []
+  /// For how many of all these the device receives a group's frames.
+  var groupUses: [MACAddress: Int] = [:]
   private var appliedFilter: ReceiveFilter?
 
   init(_ device: any NetworkDevice, index: Int, isLoopback: Bool, stack: NetworkStack) {
@@ -87,6 +91,7 @@ public final class NetworkInterface {
     arp = ARP(interface: self)
     flush = DeferredWork(on: stack.loop) { [unowned self] in ringDoorbell() }
     applyFilter()
+    startUsing(MACAddress(multicast: .allHosts))
   }
 
   public var counters: InterfaceCounters { counts }
@@ -99,8 +104,6 @@ public final class NetworkInterface {
     var filter = ReceiveFilter(station: hardwareAddress)
     filter.isPromiscuous = settings.contains(.promiscuous)
     filter.acceptsAllMulticast = settings.contains(.allMulticast)
-    let joined = ([.allHosts] + groups.keys).sorted { $0.rawValue < $1.rawValue }
-    filter.groups = joined.map { MACAddress(multicast: $0) } + hardwareGroups
     guard filter != appliedFilter else { return }
     appliedFilter = filter
     device.apply(filter)
@@ -201,8 +204,8 @@ extension NetworkInterface: NetworkDeviceClient {
     }
   }
 
-  /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q 9.6): the frame belongs to this interface. Those of
-  /// a VLAN belong to interfaces that do not exist.
+  /// A tag with VLAN identifier 0 carries a priority only (IEEE 802.1Q 9.6): the frame belongs to this interface. Those
+  /// of a VLAN belong to interfaces that do not exist.
   @inline(never)
   private func receivedTagged(_ frame: RawSpan, _ metadata: ReceiveMetadata, isGroup: Bool) {
     guard frame.byteCount >= EthernetField.headerLength + 4 else {

@@ -5,8 +5,9 @@ import Packets
 
 /// The device behind `lo`: frames that are sent come back in the next piece of deferred work, in order, without copy.
 ///
-/// Buffers are made when they are first needed and then kept: small ones for acknowledgements and short datagrams, large
-/// ones for what TCP sends with this MTU. Both kinds are bounded; when they are used up, senders wait as with any device.
+/// Buffers are made when they are first needed and then kept: small ones for acknowledgements and short datagrams,
+/// large ones for what TCP sends with this MTU. Both kinds are bounded; when they are used up, senders wait as with any
+/// device.
 public final class LoopbackDevice: NetworkDevice {
   public let name = "lo"
   public let hardwareAddress = MACAddress.zero

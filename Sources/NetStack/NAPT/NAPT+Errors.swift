@@ -2,7 +2,8 @@ import Packets
 
 /// ICMP errors about translated datagrams (RFC 5508 4): the quotation tells whose they are.
 extension NAPT {
-  /// An error from outside about something that an inner host sent: it goes to that host, and quotes what that host knows.
+  /// An error from outside about something that an inner host sent: it goes to that host, and quotes what that host
+  /// knows.
   func returningError(_ header: borrowing IPv4Header, table: NAPTTable) -> AddressRewrite? {
     guard let message = ICMPv4Message(header.payload), message.isChecksumValid,
       let quote = IPv4Header(quoted: message.payload), quote.source == header.destination,

@@ -2,14 +2,14 @@ import EventLoop
 import Events
 import Packets
 
-/// Network address and port translation (RFC 3022): what leaves by one interface gets its address, and ports by which the
-/// answers are known again.
+/// Network address and port translation (RFC 3022): what leaves by one interface gets its address, and ports by which
+/// the answers are known again.
 ///
-/// TCP (RFC 5382), UDP (RFC 4787) and ICMP echo (RFC 5508) are translated, with the ICMP errors about them; other protocols
-/// are refused by ICMP. Mappings are endpoint-independent and keep the port where that is free; filtering is by address
-/// and port, as in Linux. Fragments are put together before they are translated. The table is bounded: when it is full,
-/// the session that has been silent longest goes, but never an established connection. Not done: hairpinning (RFC 4787
-/// REQ-9), for an inside that is one network; application-level gateways.
+/// TCP (RFC 5382), UDP (RFC 4787) and ICMP echo (RFC 5508) are translated, with the ICMP errors about them; other
+/// protocols are refused by ICMP. Mappings are endpoint-independent and keep the port where that is free; filtering is
+/// by address and port, as in Linux. Fragments are put together before they are translated. The table is bounded: when
+/// it is full, the session that has been silent longest goes, but never an established connection. Not done:
+/// hairpinning (RFC 4787 REQ-9), for an inside that is one network; application-level gateways.
 public final class NAPT {
   public let outside: NetworkInterface
   public let configuration: NAPTConfiguration

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// The two ends of a flow as seen from one side of the translator. For ICMP echo the identifier stands for the port, and
-/// the far port is 0.
+/// The two ends of a flow as seen from one side of the translator. For ICMP echo the identifier stands for the port,
+/// and the far port is 0.
 struct NAPTFlow: Hashable, BitwiseCopyable {
   /// The near end's address and the far end's.
   var addresses: UInt64

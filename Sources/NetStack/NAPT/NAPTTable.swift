@@ -1,7 +1,7 @@
 import EventLoop
 
-/// The sessions of a ``NAPT``, found by either side, bounded, and in order of last use for each timeout: finding, opening,
-/// using and ending one take constant time.
+/// The sessions of a ``NAPT``, found by either side, bounded, and in order of last use for each timeout: finding,
+/// opening, using and ending one take constant time.
 struct NAPTTable {
   private let limit: Int
   private let ports: ClosedRange<UInt16>

@@ -61,7 +61,7 @@ final class ARP {
     guard stack.ip.isRouting, interface.isARPProxy || stack.proxies.contains(address, on: interface.index) else {
       return false
     }
-    guard let route = stack.routes.lookUp(address), !route.isUnreachable else { return false }
+    guard let route = stack.routes.lookUp(address).route else { return false }
     return route.interface !== interface
   }
 

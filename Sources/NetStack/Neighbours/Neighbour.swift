@@ -70,6 +70,9 @@ final class Neighbour {
     }
   }
 
+  /// True if it may make room for others.
+  var isUnneeded: Bool { state == .stale || state == .failed || state == .noARP }
+
   /// True if nobody has said or asked anything of it yet.
   var isUntouched: Bool { state == .incomplete && !timer.isArmed && waiting.isEmpty }
 
@@ -145,7 +148,7 @@ final class Neighbour {
 
   private func move(to new: NeighbourState) {
     guard new != state else { return }
-    cache.report(self, from: state, to: new)
+    cache.willMove(self, from: state, to: new)
     state = new
     // Only an entry that became stale, failed or unresolved needs to hear of the next frame.
     if new == .stale || new == .failed || new == .incomplete { version &+= 1 }
@@ -211,5 +214,7 @@ final class Neighbour {
     return waiting
   }
 
-  var waitingCount: Int { waiting.count }
+  var snapshot: NeighbourSnapshot {
+    NeighbourSnapshot(address: address, hardwareAddress: hardwareAddress, state: state, waiting: waiting.count)
+  }
 }

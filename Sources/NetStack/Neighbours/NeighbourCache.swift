@@ -35,6 +35,10 @@ public final class NeighbourCache {
   /// Reachable time of this interface, drawn once from half to one and a half of the base (RFC 4861 6.3.2).
   public let reachableTime: TimeSpan
   private var table: [IPv4Address: Neighbour] = [:]
+  /// Entries that were set by hand, which do not count against the others' limits.
+  private var permanentCount = 0
+  /// When room was last made.
+  private var collected = Instant.zero
   private var waitingTotal = 0
   private var counts = NeighbourCounters()
 
@@ -50,10 +54,7 @@ public final class NeighbourCache {
 
   /// All entries, in order of address.
   public var entries: [NeighbourSnapshot] {
-    table.values.sorted { $0.address.rawValue < $1.address.rawValue }.map {
-      NeighbourSnapshot(
-        address: $0.address, hardwareAddress: $0.hardwareAddress, state: $0.state, waiting: $0.waitingCount)
-    }
+    table.values.sorted { $0.address.rawValue < $1.address.rawValue }.map(\.snapshot)
   }
 
   public func state(of address: IPv4Address) -> NeighbourState? { table[address]?.state }
@@ -65,8 +66,8 @@ public final class NeighbourCache {
     try set(address, hardware, isPermanent: true)
   }
 
-  /// What a user says of a neighbour (arp(7), SIOCSARP): its hardware address, if he knows it, and whether that is to be
-  /// confirmed like a learned one or holds forever. On `lo` everybody is one neighbour.
+  /// What a user says of a neighbour (arp(7), SIOCSARP): its hardware address, if he knows it, and whether that is to
+  /// be confirmed like a learned one or holds forever. On `lo` everybody is one neighbour.
   ///
   /// - Throws: ``NetworkError/noBuffers`` if the table is full; ``NetworkError/invalidArgument`` if nobody knows the
   ///   hardware address.
@@ -78,12 +79,7 @@ public final class NeighbourCache {
   }
 
   /// The entry of an address; nil if there is none.
-  public func entry(of address: IPv4Address) -> NeighbourSnapshot? {
-    table[address].map {
-      NeighbourSnapshot(
-        address: address, hardwareAddress: $0.hardwareAddress, state: $0.state, waiting: $0.waitingCount)
-    }
-  }
+  public func entry(of address: IPv4Address) -> NeighbourSnapshot? { table[address]?.snapshot }
 
   /// Forgets an address as a user does (SIOCDARP); false if there was nothing that could be forgotten.
   public func forget(_ address: IPv4Address) -> Bool {
@@ -120,29 +116,35 @@ public final class NeighbourCache {
     return entry
   }
 
+  /// Between the limits old entries are looked for now and then only, as a crowd of strangers may ask (Linux
+  /// `neigh_alloc`).
   private func makeRoom() -> Bool {
-    if table.count < configuration.softLimit { return true }
+    let count = table.count - permanentCount
+    if count < configuration.softLimit { return true }
     let now = loop.now
+    guard count >= configuration.hardLimit || collected + configuration.collectionInterval < now else { return true }
+    collected = now
+    var old: [Neighbour] = []
     var oldest: Neighbour?
-    for entry in Array(table.values) where [.stale, .failed, .noARP].contains(entry.state) {
+    for entry in table.values where entry.isUnneeded {
       if entry.used + configuration.staleTime <= now {
-        evict(entry)
+        old.append(entry)
       } else if oldest.map({ ($0.used, $0.address.rawValue) > (entry.used, entry.address.rawValue) }) ?? true {
         oldest = entry
       }
     }
+    for entry in old { evict(entry) }
     if table.count - permanentCount < configuration.hardLimit { return true }
     guard let oldest else { return false }
     evict(oldest)
     return true
   }
 
-  /// Entries that were set by hand, which do not count against the others' limit.
-  private var permanentCount: Int { table.values.count { $0.state == .permanent } }
   private static let permanentLimit = 4096
 
   private func evict(_ entry: Neighbour) {
     table[entry.address] = nil
+    if entry.state == .permanent { permanentCount -= 1 }
     counts.evicted &+= 1
     let frames = entry.evict()
     waitingTotal -= frames.count
@@ -188,7 +190,9 @@ public final class NeighbourCache {
     }
   }
 
-  func report(_ entry: Neighbour, from: NeighbourState, to: NeighbourState) {
+  /// An entry of the table is about to change its state.
+  func willMove(_ entry: Neighbour, from: NeighbourState, to: NeighbourState) {
+    permanentCount += (to == .permanent ? 1 : 0) - (from == .permanent ? 1 : 0)
     let tap = interface.tap
     if tap.isOn {
       tap.emit(

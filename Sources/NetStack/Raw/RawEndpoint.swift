@@ -1,7 +1,7 @@
 import Packets
 
-/// An endpoint for one IP protocol (Linux's `SOCK_RAW`): it receives copies of whole datagrams, IPv4 header included, and
-/// sends payloads, or whole datagrams with ``includesHeader``.
+/// An endpoint for one IP protocol (Linux's `SOCK_RAW`): it receives copies of whole datagrams, IPv4 header included,
+/// and sends payloads, or whole datagrams with ``includesHeader``.
 public final class RawEndpoint: DatagramEndpoint {
   /// The only protocol that is received and sent.
   public let `protocol`: IPProtocol
@@ -38,8 +38,9 @@ public final class RawEndpoint: DatagramEndpoint {
     remote = Endpoint(path.destination, 0)
   }
 
-  /// Forgets the peer, and the address too, even if ``bind(to:)`` chose it, and no longer receives anything: Linux takes
-  /// what is not bound to a port out of its tables then (`__udp_disconnect`), and puts a raw socket into them only once.
+  /// Forgets the peer, and the address too, even if ``bind(to:)`` chose it, and no longer receives anything: Linux
+  /// takes what is not bound to a port out of its tables then (`__udp_disconnect`), and puts a raw socket into them
+  /// only once.
   public func disconnect() {
     remote = nil
     local.address = IPAddress(.any)
@@ -49,8 +50,9 @@ public final class RawEndpoint: DatagramEndpoint {
 
   /// Sends one datagram to `destination`, or to the connected peer.
   ///
-  /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/packetTooBig(mtu:)`` for one beyond
-  ///   the MTU with its header included, ``NetworkError/missingMessageType``, and what ``UDPEndpoint/send(_:to:)`` throws.
+  /// - Throws: ``NetworkError/invalidArgument`` for an impossible header, ``NetworkError/packetTooBig(mtu:)`` for one
+  ///   beyond the MTU with its header included, ``NetworkError/missingMessageType``, and what
+  ///   ``UDPEndpoint/send(_:to:)`` throws.
   public func send(
     _ bytes: RawSpan, to destination: IPAddress? = nil, control: DatagramControl? = nil
   ) throws(NetworkError) {
@@ -81,8 +83,8 @@ public final class RawEndpoint: DatagramEndpoint {
     try checkLength(length, on: path)
   }
 
-  /// Fails as ``send(_:to:control:)`` does for reasons that are neither ``checkSendable()``'s nor in the payload beyond its
-  /// `start`.
+  /// Fails as ``send(_:to:control:)`` does for reasons that are neither ``checkSendable()``'s nor in the payload beyond
+  /// its `start`.
   ///
   /// - Parameter length: octets of the whole datagram.
   public func probe(

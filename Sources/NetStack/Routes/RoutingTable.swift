@@ -33,8 +33,8 @@ public final class RoutingTable {
     try insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
   }
 
-  /// Adds the route of an address behind those that are as good, even to a table that is full: addresses have a limit of
-  /// their own.
+  /// Adds the route of an address behind those that are as good, even to a table that is full: addresses have a limit
+  /// of their own.
   func append(connected route: Route) {
     entries.insert(route, at: entries.firstIndex { Self.precedes(route, $0) } ?? entries.endIndex)
     invalidate()
@@ -42,8 +42,8 @@ public final class RoutingTable {
 
   /// Adds a route in front of those that are as good, as route(8) does.
   ///
-  /// - Throws: ``NetworkError/alreadyExists`` if there is one that says the same, ``NetworkError/noBuffers`` if the table
-  ///   is full.
+  /// - Throws: ``NetworkError/alreadyExists`` if there is one that says the same, ``NetworkError/noBuffers`` if the
+  ///   table is full.
   public func prepend(_ route: Route) throws(NetworkError) {
     guard !entries.contains(where: route.isSame) else { throw .alreadyExists }
     try insert(route, at: entries.firstIndex { !Self.precedes($0, route) } ?? entries.endIndex)
@@ -83,22 +83,40 @@ public final class RoutingTable {
     return before - entries.count
   }
 
-  /// The best route to `destination` over an interface that is up, or the one that says that there is no way. Over
+  /// The best route to `destination` over an interface that is up, unless one before it says that there is no way. Over
   /// `interface` only, if one is given: no way is no route then; without a router with `onLinkOnly`.
   public func lookUp(
     _ destination: IPv4Address, via interface: NetworkInterface? = nil, onLinkOnly: Bool = false
-  ) -> Route? {
+  ) -> RouteAnswer {
     for route in entries where route.prefix.contains(destination) && (route.interface.isUp || route.isUnreachable) {
-      if route.isUnreachable { return interface == nil ? route : nil }
+      if route.isUnreachable { return interface == nil ? .unreachable : .none }
       if onLinkOnly, route.nextHop != nil { continue }
       if let interface, route.interface !== interface { continue }
-      return route
+      return .route(route)
     }
-    return nil
+    return .none
   }
 
   /// Makes every ``Path`` look up again.
   func invalidate() { generation &+= 1 }
+}
+
+/// What a ``RoutingTable`` says of the way to an address.
+public enum RouteAnswer {
+  case route(Route)
+  /// A route says that there is no way (RTF_REJECT).
+  case unreachable
+  /// No route says anything.
+  case none
+
+  /// The way, if there is one.
+  public var route: Route? {
+    if case .route(let route) = self { route } else { nil }
+  }
+
+  var isUnreachable: Bool {
+    if case .unreachable = self { true } else { false }
+  }
 }
 
 extension IPv4Subnet {

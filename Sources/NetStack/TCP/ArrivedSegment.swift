@@ -1,7 +1,7 @@
 import Packets
 
-/// The header of a segment that arrived, as values (SEG.* of RFC 9293 3.3.1). Options other than timestamps are read from
-/// the segment itself where they matter.
+/// The header of a segment that arrived, as values (SEG.* of RFC 9293 3.3.1). Options other than timestamps are read
+/// from the segment itself where they matter.
 struct ArrivedSegment: BitwiseCopyable {
   /// SEG.SEQ
   var sequence: SequenceNumber

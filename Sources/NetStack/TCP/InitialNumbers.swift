@@ -1,8 +1,8 @@
 import EventLoop
 import Packets
 
-/// Initial sequence numbers by RFC 6528 3, and timestamp offsets by RFC 7323 5.4: what a stranger to a connection cannot
-/// guess. Both are keyed hashes of the connection's addresses, so that successive incarnations of one four-tuple
+/// Initial sequence numbers by RFC 6528 3, and timestamp offsets by RFC 7323 5.4: what a stranger to a connection
+/// cannot guess. Both are keyed hashes of the connection's addresses, so that successive incarnations of one four-tuple
 /// continue one sequence.
 struct InitialNumbers {
   private let key: (UInt64, UInt64)
@@ -14,8 +14,8 @@ struct InitialNumbers {
     timestampKey = (random.next(), random.next())
   }
 
-  /// ISN = M + F(local address, local port, remote address, remote port, secret). M ticks every 64 ns as on Linux, which
-  /// goes round in 274 s: longer than a segment lives, and faster than any sequence space is used up.
+  /// ISN = M + F(local address, local port, remote address, remote port, secret). M ticks every 64 ns as on Linux,
+  /// which goes round in 274 s: longer than a segment lives, and faster than any sequence space is used up.
   func sequenceNumber(_ connection: ConnectionKey, at now: Instant) -> SequenceNumber {
     let ticks = UInt32(truncatingIfNeeded: now.nanoseconds >> 6)
     return SequenceNumber(UInt32(truncatingIfNeeded: hash(connection, key)) &+ ticks)

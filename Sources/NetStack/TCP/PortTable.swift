@@ -34,7 +34,8 @@ struct PortUse: Equatable {
   }
 }
 
-/// A local address and port held by an application between `bind` and `close` (or the end of the connection made from it).
+/// A local address and port held by an application between `bind` and `close` (or the end of the connection made from
+/// it).
 public final class TCPBinding {
   /// The address may be unspecified: all of the host's.
   public let local: Endpoint
@@ -93,8 +94,8 @@ struct PortTable {
     var bindings: [TCPBinding] = []
     /// Connections and TIME-WAITs: alike ones are counted.
     var uses: [(use: PortUse, count: Int)] = []
-    /// The newest socket that was given the port shares it by SO_REUSEPORT, with this address: others of the kind need no
-    /// look at the users, even if those have changed their minds (`fastreuseport`).
+    /// The newest socket that was given the port shares it by SO_REUSEPORT, with this address: others of the kind need
+    /// no look at the users, even if those have changed their minds (`fastreuseport`).
     var sharedAddress: IPAddress?
 
     var isEmpty: Bool { bindings.isEmpty && uses.isEmpty }
@@ -183,8 +184,8 @@ struct PortTable {
     return bucket.bindings.isEmpty && bucket.uses.allSatisfy { $0.use.isConnectBound }
   }
 
-  /// A port of `range` that `isFree` accepts: from a random start, first of one parity, then of the other, as Linux keeps
-  /// apart what `connect` (even) and `bind` (odd) take.
+  /// A port of `range` that `isFree` accepts: from a random start, first of one parity, then of the other, as Linux
+  /// keeps apart what `connect` (even) and `bind` (odd) take.
   func ephemeral(
     in range: ClosedRange<UInt16>, parity: UInt16, random: SeededRandom, where isFree: (UInt16) -> Bool
   ) -> UInt16? {

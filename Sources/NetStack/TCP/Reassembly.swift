@@ -1,7 +1,7 @@
 import Packets
 
-/// Which bytes above RCV.NXT have arrived: a bounded, sorted list of intervals of sequence numbers. The bytes themselves
-/// already lie in the receive ring, at their place. An object of its own, as the rings are.
+/// Which bytes above RCV.NXT have arrived: a bounded, sorted list of intervals of sequence numbers. The bytes
+/// themselves already lie in the receive ring, at their place. An object of its own, as the rings are.
 final class Reassembly {
   struct Interval: Equatable {
     var start: SequenceNumber

@@ -1,8 +1,8 @@
 import EventLoop
 
 /// Round trip time and retransmission timeout by RFC 6298, with Linux's choices: the variance term is never below the
-/// smallest timeout (200 ms), so that a delayed acknowledgement does not look like a loss, and clock granularity is that
-/// of the loop.
+/// smallest timeout (200 ms), so that a delayed acknowledgement does not look like a loss, and clock granularity is
+/// that of the loop.
 struct RoundTripEstimator {
   /// SRTT; zero before the first sample.
   private(set) var smoothed = TimeSpan.zero

@@ -28,8 +28,8 @@ struct SentSegment: BitwiseCopyable {
 }
 
 /// The segments between SND.UNA and SND.NXT in order, with the totals that the congestion machinery needs: the
-/// scoreboard of RFC 6675. A circular list in plain memory that doubles when it is full and is then kept. An object of its
-/// own, because calls on a stored struct would cost the data path a dynamic exclusivity check each.
+/// scoreboard of RFC 6675. A circular list in plain memory that doubles when it is full and is then kept. An object of
+/// its own, because calls on a stored struct would cost the data path a dynamic exclusivity check each.
 final class SendRecords {
   /// Segments outstanding at most; the output waits for acknowledgements then.
   static let limit = 1 << 16
@@ -159,8 +159,8 @@ final class SendRecords {
     return low
   }
 
-  /// Marks the segments that lie wholly in `start ..< end` as SACKed; returns the sequence numbers newly marked, and when
-  /// the newest of those that were sent once was sent.
+  /// Marks the segments that lie wholly in `start ..< end` as SACKed; returns the sequence numbers newly marked, and
+  /// when the newest of those that were sent once was sent.
   func markSacked(_ start: SequenceNumber, _ end: SequenceNumber) -> (length: Int, sentAt: Instant?) {
     var index = index(above: start)
     var fresh = 0
@@ -184,8 +184,8 @@ final class SendRecords {
     return (fresh, sentAt)
   }
 
-  /// Marks lost what RFC 6675 4 IsLost() says: the segments below which lie more than `bytes` SACKed ones above, or three
-  /// SACKed segments. Returns true if a segment was marked.
+  /// Marks lost what RFC 6675 4 IsLost() says: the segments below which lie more than `bytes` SACKed ones above, or
+  /// three SACKed segments. Returns true if a segment was marked.
   func markLost(above bytes: Int) -> Bool {
     guard sackedLength > 0 else { return false }
     var index = index(above: highestSacked)
@@ -221,8 +221,8 @@ final class SendRecords {
     resendHint = min(resendHint, index)
   }
 
-  /// Marks the first segment lost, if it is neither lost nor SACKed: a third duplicate acknowledgement, or a partial one
-  /// (RFC 6582 3.2). One that was sent again counts as lost again.
+  /// Marks the first segment lost, if it is neither lost nor SACKed: a third duplicate acknowledgement, or a partial
+  /// one (RFC 6582 3.2). One that was sent again counts as lost again.
   func markHeadLost() {
     guard count > 0 else { return }
     var segment = self[0]

@@ -2,8 +2,9 @@ import EventLoop
 import Memory
 import Packets
 
-/// What an application is told about the way of its bytes (SO_TIMESTAMPING): for each call that wanted it, when the last
-/// byte left and when it was acknowledged (Linux `tcp_tx_timestamp`, `__skb_tstamp_tx`). It goes to the error queue.
+/// What an application is told about the way of its bytes (SO_TIMESTAMPING): for each call that wanted it, when the
+/// last byte left and when it was acknowledged (Linux `tcp_tx_timestamp`, `__skb_tstamp_tx`). It goes to the error
+/// queue.
 public final class StreamStamps {
   /// SCM_TSTAMP_*
   public enum Kind: UInt32, Sendable { case sent, scheduled, acknowledged }
@@ -27,8 +28,8 @@ public final class StreamStamps {
 
   public init(errors: ErrorQueue) { self.errors = errors }
 
-  /// Notes the last byte of a call. A call whose bytes joined one that is not sent yet takes its place: there is one mark a
-  /// segment.
+  /// Notes the last byte of a call. A call whose bytes joined one that is not sent yet takes its place: there is one
+  /// mark a segment.
   func mark(_ sequence: SequenceNumber, _ kinds: [Kind]) {
     if let last = marks.last, !last.isSent { marks.removeLast() }
     marks.append(Mark(sequence: sequence, kinds: kinds))
@@ -44,8 +45,8 @@ public final class StreamStamps {
 }
 
 extension TCPConnection {
-  /// As ``send(_:)`` and ``sendMore(_:)``, and ``stamps`` tell of the last byte of the call: of `bytes`, or with `isFinal`
-  /// of those that are taken now.
+  /// As ``send(_:)`` and ``sendMore(_:)``, and ``stamps`` tell of the last byte of the call: of `bytes`, or with
+  /// `isFinal` of those that are taken now.
   public func sendStamped(_ bytes: RawSpan, _ kinds: [StreamStamps.Kind], more: Bool, isFinal: Bool) -> Int {
     guard current.canSendData, !isSendClosed else { return 0 }
     let taken = enqueue(bytes)
@@ -121,7 +122,8 @@ extension TCPConnection {
     return (sequence, [])
   }
 
-  /// The segment as it left, behind 14 octets of link header; those of addresses, and what the device fills in, are zero.
+  /// The segment as it left, behind 14 octets of link header; those of addresses, and what the device fills in, are
+  /// zero.
   private func packet(_ segment: (start: SequenceNumber, payload: [UInt8]), at now: Instant) -> [UInt8] {
     guard let source = key.localAddress.v4, let destination = key.remoteAddress.v4 else { return [] }
     let headerLength = 20 + (usesTimestamps ? 12 : 0)

@@ -102,8 +102,9 @@ public struct TCPParameters: Sendable, Equatable {
   public var synRetries: Int?
   /// TCP_LINGER2: FIN-WAIT-2 of an orphan; a negative time: none. Nil: ``TCPConfiguration/finWait2Timeout``.
   public var finWait2Timeout: TimeSpan?
-  /// TCP_DEFER_ACCEPT: retransmissions of a SYN-ACK for which a listener waits for data before it offers the connection;
-  /// for a connection that is being opened: the last ACK of the handshake waits for data to go with. 0: off.
+  /// TCP_DEFER_ACCEPT: retransmissions of a SYN-ACK for which a listener waits for data before it offers the
+  /// connection; for a connection that is being opened: the last ACK of the handshake waits for data to go with. 0:
+  /// off.
   public var deferredAccept = 0
   /// TCP_WINDOW_CLAMP: upper bound of the window that is offered, bytes.
   public var windowClamp: Int?

@@ -25,7 +25,8 @@ extension TCPConnection {
       guard current != .closed, current != .timeWait else { return }
       if !wasOpen || records.sackedLength > 0 { recovered(progress, newlySacked, now) }
     } else if outstanding > 0 {
-      // RFC 5681 2: no data, no SYN or FIN, the same window, something outstanding. With SACK only news count (RFC 6675 2).
+      // RFC 5681 2: no data, no SYN or FIN, the same window, something outstanding. With SACK only news count (RFC 6675
+      // 2).
       let isDuplicate =
         progress == 0 && segment.length == 0
         && (usesSelectiveAcknowledgement ? newlySacked > 0 : sendWindow == windowBefore)

@@ -53,8 +53,8 @@ extension TCPConnection {
     current == .synSent || current == .synReceived ? 0 : max(0, writeEnd - sendNext + (isSendClosed ? 1 : 0))
   }
 
-  /// Sequence numbers handed over and not yet acknowledged, also of a connection that is over (SIOCOUTQ): there a SYN that
-  /// was refused counts like a byte, and everywhere a FIN.
+  /// Sequence numbers handed over and not yet acknowledged, also of a connection that is over (SIOCOUTQ): there a SYN
+  /// that was refused counts like a byte, and everywhere a FIN.
   public var unacknowledgedCount: Int {
     if current == .synSent || current == .synReceived { return 0 }
     return max(0, writeEnd - sendUnacknowledged + (isSendClosed ? 1 : 0))
@@ -106,8 +106,8 @@ extension TCPConnection {
   /// Bytes that can be read.
   public var readableCount: Int { max(0, receivedEnd - readNext) }
 
-  /// No byte will ever follow those that are readable now: the peer has closed, the connection is over, or receiving was
-  /// shut down.
+  /// No byte will ever follow those that are readable now: the peer has closed, the connection is over, or receiving
+  /// was shut down.
   public var isReceiveClosed: Bool { hasReceivedFin || isReceiveShut || current == .closed || current == .timeWait }
 
   /// The peer's FIN has been taken.
@@ -166,7 +166,7 @@ extension TCPConnection {
     if chosen.receiveBuffer == nil,
       let limit = tuning.read(
         upTo: readNext, limit: receiveLimit,
-        maximum: min(chosen.maximumReceiveBuffer, chosen.windowClamp ?? .max, 65_535 << receiveScale),
+        maximum: min(chosen.maximumReceiveBuffer, windowClamp ?? .max, 65_535 << receiveScale),
         segment: announcedSegment,
         senderRoundTrip: estimator.smoothed, at: now)
     {

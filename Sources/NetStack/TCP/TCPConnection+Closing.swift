@@ -3,8 +3,8 @@ import Packets
 
 // The ends of a connection: FIN, RST, giving up (RFC 9293 3.6, 3.10.4, 3.10.5; Linux `tcp_close`).
 extension TCPConnection {
-  /// The application sends no more: a FIN follows the bytes that are queued. Nothing happens if there is no connection, or
-  /// the direction is closed already.
+  /// The application sends no more: a FIN follows the bytes that are queued. Nothing happens if there is no connection,
+  /// or the direction is closed already.
   public func shutdownSend() {
     guard current.canSendData, !isSendClosed else { return }
     isSendClosed = true
@@ -22,7 +22,8 @@ extension TCPConnection {
   }
 
   /// The application is done with the connection. Queued bytes and a FIN are still delivered, in the background; unread
-  /// bytes, or bytes that arrive from now on, reset the connection (RFC 1122 4.2.2.13). No readiness is reported any more.
+  /// bytes, or bytes that arrive from now on, reset the connection (RFC 1122 4.2.2.13). No readiness is reported any
+  /// more.
   public func close() {
     guard !isOrphan else { return }
     let now = layer.loop.now
@@ -140,8 +141,8 @@ extension TCPConnection {
     armIdle(at: finWait2Deadline)
   }
 
-  /// Both directions are closed: what remains is the memory of it, which the layer keeps. As in Linux, the connection's own
-  /// resources are free at once.
+  /// Both directions are closed: what remains is the memory of it, which the layer keeps. As in Linux, the connection's
+  /// own resources are free at once.
   func enterTimeWait(_ now: Instant) {
     if ackUrgency != .none { sendAck(at: now) }
     move(to: .timeWait)
@@ -164,8 +165,8 @@ extension TCPConnection {
 
   // MARK: ICMP
 
-  /// An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5927; Linux `tcp_v4_err`): it ends an
-  /// attempt to connect, and is only remembered by a connection that exists.
+  /// An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5927; Linux `tcp_v4_err`): it ends
+  /// an attempt to connect, and is only remembered by a connection that exists.
   func pathFailed(_ problem: ICMPProblem, _ quote: RawSpan, at now: Instant) {
     let error = problem.error
     if case .packetTooBig = error { return pathNarrowed(at: now) }

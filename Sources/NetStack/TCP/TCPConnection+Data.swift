@@ -153,8 +153,8 @@ extension TCPConnection {
     }
     lastDataReceivedAt = now
     guard ackUrgency != .now else { return }
-    // More than one full segment, counted in bytes, is acknowledged at once; so is everything while acknowledgements are
-    // quick.
+    // More than one full segment, counted in bytes, is acknowledged at once; so is everything while acknowledgements
+    // are quick.
     if receiveNext - lastAckSent > peerSegment || quickAcks > 0 && !isInteractive {
       ackUrgency = .now
     } else if ackUrgency == .none {

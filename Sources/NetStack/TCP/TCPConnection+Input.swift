@@ -195,8 +195,8 @@ extension TCPConnection {
     sendAck(at: now)
   }
 
-  /// Takes the answer that the connection may give to invalid segments every half second, so that two ends out of step do
-  /// not fill the network with each other's (Linux `__tcp_oow_rate_limited`). False: it was given.
+  /// Takes the answer that the connection may give to invalid segments every half second, so that two ends out of step
+  /// do not fill the network with each other's (Linux `__tcp_oow_rate_limited`). False: it was given.
   func mayAnswerInvalid(at now: Instant) -> Bool {
     if let last = lastInvalidAckAt, now - last < layer.configuration.invalidAckInterval {
       layer.counted.skippedAcks &+= 1

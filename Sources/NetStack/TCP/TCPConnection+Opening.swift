@@ -8,7 +8,7 @@ extension TCPConnection {
     announcedSegment = max(48, min(path.mtu - 40, chosen.maximumSegment ?? .max, 65_495))
     if path.limits.segment > 0 { announcedSegment = min(announcedSegment, max(48, Int(path.limits.segment))) }
     if layer.configuration.usesWindowScaling {
-      let largest = min(chosen.receiveBuffer ?? chosen.maximumReceiveBuffer, chosen.windowClamp ?? .max)
+      let largest = min(chosen.receiveBuffer ?? chosen.maximumReceiveBuffer, windowClamp ?? .max)
       while receiveScale < 14, largest >> receiveScale > 65_535 { receiveScale += 1 }
     }
     peerSegment = min(536, announcedSegment)

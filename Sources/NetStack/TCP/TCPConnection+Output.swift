@@ -202,8 +202,8 @@ extension TCPConnection {
     return true
   }
 
-  /// After a pause longer than the timeout the window shrinks back towards the initial one (RFC 5681 4.1; as Linux, by half
-  /// for each timeout that went by).
+  /// After a pause longer than the timeout the window shrinks back towards the initial one (RFC 5681 4.1; as Linux, by
+  /// half for each timeout that went by).
   private func restartAfterIdle(at now: Instant) {
     guard lastSentAt > .zero else { return }
     let idle = now - lastSentAt

@@ -119,7 +119,7 @@ extension TCPConnection {
   public var receiveBuffer: Int {
     get { receiveLimit }
     set {
-      let size = min(max(newValue, 2048), 1 << 28, chosen.windowClamp ?? .max)
+      let size = min(max(newValue, 2048), 1 << 28, windowClamp ?? .max)
       chosen.receiveBuffer = size
       // The scale is settled with the handshake.
       receiveLimit = current == .closed || current == .synSent ? size : min(size, 65_535 << receiveScale)

@@ -41,8 +41,8 @@ extension TCPConnection {
 }
 
 extension TCPConnection {
-  /// The headers of the peer's SYN (TCP_SAVED_SYN), if wanted with that of its frame: which came from whoever the answers go
-  /// to, whose address the SYN's handling has learnt.
+  /// The headers of the peer's SYN (TCP_SAVED_SYN), if wanted with that of its frame: which came from whoever the
+  /// answers go to, whose address the SYN's handling has learnt.
   public var savedHeaders: [UInt8]? {
     savedSyn.map { (chosen.savesFrameHeader ? path.frameHeaderOfAnswers : []) + $0 }
   }
@@ -71,8 +71,8 @@ extension TCPLayer {
     return min(filter.run(segment, datagram: datagram, interface: interface.index), segment.byteCount)
   }
 
-  /// A segment for a connection that does not take every one. A filter may cut the payload, never the header; flags stay,
-  /// so that a FIN follows what is left (Linux `sk_filter_trim_cap`).
+  /// A segment for a connection that does not take every one. A filter may cut the payload, never the header; flags
+  /// stay, so that a FIN follows what is left (Linux `sk_filter_trim_cap`).
   @inline(never)
   func receivedSelectively(
     _ connection: TCPConnection, _ segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int,

@@ -1,9 +1,9 @@
 import EventLoop
 import Packets
 
-// Loss: duplicate acknowledgements and SACK reports in, retransmissions and a smaller window out (RFC 5681 3.2, RFC 6582,
-// RFC 2018, RFC 2883, RFC 6675). Segments that were sent carry their time, so that detection by time (RFC 8985) has what
-// it needs; the reduction is one step, at entry.
+// Loss: duplicate acknowledgements and SACK reports in, retransmissions and a smaller window out (RFC 5681 3.2, RFC
+// 6582, RFC 2018, RFC 2883, RFC 6675). Segments that were sent carry their time, so that detection by time (RFC 8985)
+// has what it needs; the reduction is one step, at entry.
 extension TCPConnection {
   /// Marks what the SACK blocks report; returns the sequence numbers newly reported.
   func receivedReport(_ options: TCPOptions, _ segment: ArrivedSegment, _ now: Instant) -> Int {
@@ -89,8 +89,8 @@ extension TCPConnection {
       if usesSelectiveAcknowledgement {
         _ = records.markLost(above: 2 * segmentPayload)
       } else if phase == .recovery {
-        // A partial acknowledgement: the next hole (RFC 6582 3.2 step 5). One duplicate stood for each segment it covers,
-        // except the one that was missing.
+        // A partial acknowledgement: the next hole (RFC 6582 3.2 step 5). One duplicate stood for each segment it
+        // covers, except the one that was missing.
         duplicateAcknowledgements = max(0, duplicateAcknowledgements - max(0, progress / segmentPayload - 1))
         records.markHeadLost()
         _ = resendLost(at: now, atLeastOne: true)
@@ -98,7 +98,8 @@ extension TCPConnection {
     }
   }
 
-  /// The retransmission timer fired: everything not reported is lost, slow start begins anew (RFC 5681 3.1, RFC 6298 5.4-5.6).
+  /// The retransmission timer fired: everything not reported is lost, slow start begins anew (RFC 5681 3.1, RFC 6298
+  /// 5.4-5.6).
   func timeoutLoss(_ now: Instant) {
     layer.counted.timeouts &+= 1
     if troubleSince == nil { troubleSince = now }

@@ -42,8 +42,8 @@ public enum TCPRepairOption: Sendable, Equatable {
 extension TCPConnection {
   // MARK: Looking at it
 
-  /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ). They can be set while
-  /// there is no connection.
+  /// The sequence numbers behind the last byte queued, and of the next one to come (TCP_QUEUE_SEQ). They can be set
+  /// while there is no connection.
   public var nextNumbers: (send: UInt32, receive: UInt32) {
     get { (writeEnd.rawValue, receiveNext.rawValue) }
     set {
@@ -180,8 +180,8 @@ extension TCPConnection {
     if wasIdle, outstanding > 0 { armRetransmit(.retransmit, at: now + estimator.timeout(backedOff: backoff)) }
   }
 
-  /// Bytes that somebody else has received: they can be read, and are acknowledged already (Linux `tcp_send_rcvq`). False:
-  /// there is no room.
+  /// Bytes that somebody else has received: they can be read, and are acknowledged already (Linux `tcp_send_rcvq`).
+  /// False: there is no room.
   public func appendReceived(_ bytes: RawSpan) -> Bool {
     guard readableCount <= chosen.receiveBuffer ?? chosen.maximumReceiveBuffer else { return false }
     guard !isReceiveShut else { return true }

@@ -228,8 +228,8 @@ extension TCPConnection {
     }
   }
 
-  /// What leaves room for options in a full segment, from the path's MTU and the peer's MSS, and is no more than half of
-  /// the largest window that the peer ever offered, so that one segment at least is under way while another is
+  /// What leaves room for options in a full segment, from the path's MTU and the peer's MSS, and is no more than half
+  /// of the largest window that the peer ever offered, so that one segment at least is under way while another is
   /// acknowledged (Linux `tcp_sync_mss`, `tcp_bound_to_half_wnd`).
   func adoptSegmentSize() {
     let room = path.mtu - 40 - path.optionLength
@@ -245,8 +245,8 @@ extension TCPConnection {
     congestion.segmentSize = segmentPayload
   }
 
-  /// The peer's window has never been as large, and segments may be larger for it. Congestion control counts them, as in
-  /// Linux: as many as before may be under way.
+  /// The peer's window has never been as large, and segments may be larger for it. Congestion control counts them, as
+  /// in Linux: as many as before may be under way.
   @inline(never) func largestWindowGrew() {
     let before = segmentPayload
     adoptSegmentSize()

@@ -1,8 +1,8 @@
 import EventLoop
 
 // Three timers, as Linux has them: retransmission or window probe, delayed acknowledgement, and one for what idles
-// (keep-alive, FIN-WAIT-2 of an orphan). A deadline that moves later does not touch the wheel: the timer fires at the old
-// one, sees that it is early, and arms itself again.
+// (keep-alive, FIN-WAIT-2 of an orphan). A deadline that moves later does not touch the wheel: the timer fires at the
+// old one, sees that it is early, and arms itself again.
 extension TCPConnection {
   // MARK: Retransmission and probes
 
@@ -152,7 +152,8 @@ extension TCPConnection {
     guard ackUrgency == .delayed else { return }
     let now = layer.loop.now
     if ackDeadline > now { return startAckTimer() }
-    // The delay was in vain: no answer of the application carried the acknowledgement (Linux `tcp_delack_timer_handler`).
+    // The delay was in vain: no answer of the application carried the acknowledgement (Linux
+    // `tcp_delack_timer_handler`).
     if isInteractive {
       isInteractive = false
       ackDelay = smallestAckDelay

@@ -1,9 +1,9 @@
 import Memory
 import Packets
 
-// Urgent data (RFC 9293 3.8.5, RFC 6093) as Linux reads it: the urgent pointer names the byte behind the last urgent one,
-// and that one byte is out of band: it is taken apart from the stream, and stays in it as a mark (Linux `tcp_check_urg`,
-// `tcp_urg`, `tcp_recv_urg`).
+// Urgent data (RFC 9293 3.8.5, RFC 6093) as Linux reads it: the urgent pointer names the byte behind the last urgent
+// one, and that one byte is out of band: it is taken apart from the stream, and stays in it as a mark (Linux
+// `tcp_check_urg`, `tcp_urg`, `tcp_recv_urg`).
 extension TCPConnection {
   /// What is known of the last urgent byte.
   enum UrgentState: UInt8 {
@@ -48,8 +48,8 @@ extension TCPConnection {
 
   // MARK: Receiving
 
-  /// Step six of RFC 9293 3.10.7.4: takes note of the urgent pointer and of the byte that it points to. `bytes`: the whole
-  /// segment.
+  /// Step six of RFC 9293 3.10.7.4: takes note of the urgent pointer and of the byte that it points to. `bytes`: the
+  /// whole segment.
   func receivedUrgent(_ segment: ArrivedSegment, _ bytes: RawSpan) {
     if segment.flags.contains(.urg) { announceUrgent(segment, bytes) }
     guard urgentState == .announced else { return }
@@ -109,8 +109,8 @@ extension TCPConnection {
     return urgentSequence - readNext
   }
 
-  /// Where reading begins and how many bytes may follow, if a mark is ahead: never across it, and behind it if it is here
-  /// and not part of the stream.
+  /// Where reading begins and how many bytes may follow, if a mark is ahead: never across it, and behind it if it is
+  /// here and not part of the stream.
   func readableStretch(_ wanted: Int) -> (skip: Int, count: Int) {
     let all = readableCount
     let distance = urgentSequence - readNext

@@ -3,10 +3,10 @@ import Packets
 
 /// One TCP connection: the transmission control block of RFC 9293 3.3.1 and everything that happens to it.
 ///
-/// The application hands over bytes with ``send(_:)``, takes them with ``receive(into:)``, and is told by ``onReadiness``
-/// when something became true that it may wait for. The rest happens by itself: segments come from ``TCPLayer``, timers
-/// from the loop. The type's files are its facets: opening, input, acknowledgements, data, output, segments, recovery,
-/// timers, closing.
+/// The application hands over bytes with ``send(_:)``, takes them with ``receive(into:)``, and is told by
+/// ``onReadiness`` when something became true that it may wait for. The rest happens by itself: segments come from
+/// ``TCPLayer``, timers from the loop. The type's files are its facets: opening, input, acknowledgements, data, output,
+/// segments, recovery, timers, closing.
 ///
 /// Stored state is plain values in this one object, so that the path of a segment touches neither reference counts nor
 /// dynamic checks.
@@ -25,8 +25,8 @@ public final class TCPConnection {
   /// Without a binding: the port table counts this connection; `connect` chose the port.
   var isPortCounted = false
   var isConnectBound = false
-  /// The application had shut down its direction before there was a connection, which only a simultaneous open heeds, as in
-  /// Linux (`tcp_rcv_state_process`).
+  /// The application had shut down its direction before there was a connection, which only a simultaneous open heeds,
+  /// as in Linux (`tcp_rcv_state_process`).
   public var closesIfSimultaneous = false
 
   /// Called on the loop when something BECAME true; never from within a call of the application on this connection
@@ -37,6 +37,8 @@ public final class TCPConnection {
 
   var current = TCPState.closed
   var chosen: TCPParameters
+  /// The largest window that the route allowed when the connection was made; nil: any.
+  let routeWindow: Int?
   /// The headers of the peer's SYN, from the IPv4 header on (TCP_SAVE_SYN), until somebody takes them.
   public var savedSyn: [UInt8]?
   /// Not every segment with the right four-tuple is taken: see ``TCPLayer/admitted(_:_:_:_:)`` and ``accepts(_:)``.
@@ -55,8 +57,8 @@ public final class TCPConnection {
   var isAcceptDeferred = false
   /// No more bytes are wanted (`shutdown(SHUT_RD)`).
   var isReceiveShut = false
-  /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our own
-  /// direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
+  /// `shutdown(SHUT_RD)` as Linux means it: what has arrived can be read, and data goes on being taken; but once our
+  /// own direction is closed too, further data resets the connection (Linux `tcp_rcv_state_process`).
   public var refusesData = false
   /// Listed by the layer for the end of the receive batch.
   var isDirty = false
@@ -231,9 +233,8 @@ public final class TCPConnection {
     self.number = number
     self.path = path
     chosen = parameters
-    if chosen.windowClamp == nil, path.limits.window > 0 {
-      chosen.windowClamp = min(Int(path.limits.window), 65_535 << 14)
-    }
+    let routeWindow = path.limits.window > 0 ? min(Int(path.limits.window), 65_535 << 14) : nil
+    self.routeWindow = routeWindow
     isSelective = parameters.isSelective
     wirePorts = key.ports
     initialSendSequence = initialSequence
@@ -244,7 +245,8 @@ public final class TCPConnection {
     recoveryPoint = initialSequence
     limitedUntil = initialSequence
     sendLimit = parameters.sendBuffer ?? parameters.initialSendBuffer
-    receiveLimit = min(parameters.receiveBuffer ?? parameters.initialReceiveBuffer, chosen.windowClamp ?? .max)
+    receiveLimit = min(
+      parameters.receiveBuffer ?? parameters.initialReceiveBuffer, parameters.windowClamp ?? routeWindow ?? .max)
     controller = parameters.congestionControl.makeController()
     congestion = CongestionWindow(size: 5360, segmentSize: 536)
     estimator = RoundTripEstimator(layer.configuration, parameters)
@@ -260,6 +262,10 @@ public final class TCPConnection {
   public var parameters: TCPParameters { chosen }
   public var local: Endpoint { key.local }
   public var remote: Endpoint { key.remote }
+
+  /// What no window is larger than: TCP_WINDOW_CLAMP or, without it, the route's limit at the opening (Linux
+  /// `tcp_connect_init`).
+  var windowClamp: Int? { chosen.windowClamp ?? routeWindow }
 
   /// A name for events: the four-tuple.
   var name: String { key.description }

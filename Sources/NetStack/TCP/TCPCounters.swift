@@ -83,8 +83,8 @@ public struct TCPCounters: Sendable, Equatable {
 
   /// TCPAbortOnLinger: orphans whose FIN-WAIT-2 was not to be waited for (TCP_LINGER2).
   public var abortsOnLinger: UInt64 = 0
-  /// TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure: segments without the signature that a key asks for, with one though
-  /// there is no key, and with a wrong one.
+  /// TCPMD5NotFound, TCPMD5Unexpected, TCPMD5Failure: segments without the signature that a key asks for, with one
+  /// though there is no key, and with a wrong one.
   public var signatureMissing: UInt64 = 0
   public var signatureUnexpected: UInt64 = 0
   public var signatureFailures: UInt64 = 0

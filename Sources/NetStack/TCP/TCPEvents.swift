@@ -1,7 +1,8 @@
 import Events
 import Packets
 
-// Segments as events, in the words of tcpdump: "S. 1:1(0) ack 2 win 65535 <mss 1460,sackOK,...>". Only while a tap listens.
+// Segments as events, in the words of tcpdump: "S. 1:1(0) ack 2 win 65535 <mss 1460,sackOK,...>". Only while a tap
+// listens.
 extension TCPConnection {
   @inline(never) func tapSent(_ sequence: SequenceNumber, _ count: Int, _ flags: TCPFlags) {
     let offset = sequence - initialSendSequence

@@ -123,8 +123,8 @@ extension TCPLayer {
     return port
   }
 
-  /// A new connection may take the place of a TIME-WAIT whose timestamps tell old segments from new ones, a second after
-  /// the last of them (RFC 6191; `tcp_tw_reuse`).
+  /// A new connection may take the place of a TIME-WAIT whose timestamps tell old segments from new ones, a second
+  /// after the last of them (RFC 6191; `tcp_tw_reuse`).
   private func isReusable(_ entry: TimeWait, _ now: Instant) -> Bool {
     entry.usesTimestamps && now - entry.recentAt >= .seconds(1)
   }

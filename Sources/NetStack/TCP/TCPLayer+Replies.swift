@@ -5,8 +5,8 @@ import Packets
 // Segments that no connection sends: resets for strangers (RFC 9293 3.5.2, 3.10.7.1), and what TIME-WAIT answers
 // (RFC 9293 3.10.7.4, RFC 6191; Linux `tcp_timewait_state_process`).
 extension TCPLayer {
-  /// Answers a segment that belongs to no connection, or that a connection being opened does not believe. Never called for
-  /// a reset.
+  /// Answers a segment that belongs to no connection, or that a connection being opened does not believe. Never called
+  /// for a reset.
   func sendReset(answering segment: ArrivedSegment, _ key: ConnectionKey, signing: TCPSignatureKey? = nil) {
     counted.outResets &+= 1
     if segment.flags.contains(.ack) {

@@ -3,8 +3,8 @@ import Packets
 
 // Signed segments (RFC 2385; Linux `tcp_inbound_hash`, `tcp_v4_send_reset`).
 extension TCPLayer {
-  /// False for a segment that is to be dropped: one that is not signed as the key for its peer wants it, or that is signed
-  /// though there is no key.
+  /// False for a segment that is to be dropped: one that is not signed as the key for its peer wants it, or that is
+  /// signed though there is no key.
   func isSignedRight(_ datagram: RawSpan, _ headerLength: Int, _ keys: TCPSignatureKeys) -> Bool {
     let segment = datagram.clamped(headerLength)
     let source = datagram.loadBigEndian(IPv4Field.source, as: UInt32.self)
@@ -32,7 +32,8 @@ extension TCPLayer {
   }
 
   /// Answers a segment for which nobody listens. One that is signed is answered only if somebody listens on the port it
-  /// came from (both ends of such a connection do) who has the key, and the signature is right: the reset is signed too.
+  /// came from (both ends of such a connection do) who has the key, and the signature is right: the reset is signed
+  /// too.
   func sendReset(toStranger segment: ArrivedSegment, _ datagram: RawSpan, _ headerLength: Int, _ key: ConnectionKey) {
     guard segment.hasOtherOptions else { return sendReset(answering: segment, key) }
     let bytes = datagram.clamped(headerLength)
@@ -59,8 +60,8 @@ extension TCPConnection {
     if current.isSynchronized { adoptSegmentSize() }
   }
 
-  /// The rest of ``transmit(_:from:count:flags:segmentSize:at:)`` for segments that are signed: signature, timestamps, SACK
-  /// blocks, payload.
+  /// The rest of ``transmit(_:from:count:flags:segmentSize:at:)`` for segments that are signed: signature, timestamps,
+  /// SACK blocks, payload.
   func submitSigned(
     _ buffer: DatagramBuffer, _ path: Path, from sequence: SequenceNumber, count: Int, flags: TCPFlags,
     headerLength: Int, extra: Int, at now: Instant

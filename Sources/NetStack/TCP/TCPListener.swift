@@ -2,8 +2,8 @@ import Packets
 
 /// A listening endpoint: half-open connections on one side, complete ones that wait for ``accept()`` on the other.
 ///
-/// The queues have Linux's limits: `backlog` + 1 complete connections; as many half-open ones. A SYN that arrives while the
-/// accept queue is full is dropped, and so is the last ACK of a handshake: the peers try again.
+/// The queues have Linux's limits: `backlog` + 1 complete connections; as many half-open ones. A SYN that arrives while
+/// the accept queue is full is dropped, and so is the last ACK of a handshake: the peers try again.
 public final class TCPListener {
   private let layer: TCPLayer
   private let binding: TCPBinding

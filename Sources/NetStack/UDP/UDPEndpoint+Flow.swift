@@ -13,13 +13,13 @@ struct UDPFlow: Equatable {
   var destination: Endpoint
 }
 
-// A UDP socket of Linux has one place for the addresses of its connected peer and for those of the datagram that it gathers
-// (`inet->cork.fl`). connect(2) writes them before it knows whether it succeeds, and gathering for somebody else writes
-// them too; what goes to the peer over the path that is kept for it carries what stands there, even if that is no longer
-// the peer. Programs see where their datagrams go, so it is the same here.
+// A UDP socket of Linux has one place for the addresses of its connected peer and for those of the datagram that it
+// gathers (`inet->cork.fl`). connect(2) writes them before it knows whether it succeeds, and gathering for somebody
+// else writes them too; what goes to the peer over the path that is kept for it carries what stands there, even if that
+// is no longer the peer. Programs see where their datagrams go, so it is the same here.
 extension UDPEndpoint {
-  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's nor
-  /// ``checkSendable()``'s.
+  /// Whom a datagram goes to, and how. Fails as ``send(_:to:control:)`` does for reasons that are neither the payload's
+  /// nor ``checkSendable()``'s.
   public func way(to destination: Endpoint?, control: DatagramControl?) throws(NetworkError) -> UDPWay {
     let (flow, path) = try lookUp(destination, control)
     return UDPWay(target: flow.destination, path: path.carrying(flow, on: stack), control: control)

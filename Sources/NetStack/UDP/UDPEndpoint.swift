@@ -36,7 +36,8 @@ public final class UDPEndpoint: DatagramEndpoint {
     hasImplicitPort = wanted.port == 0
   }
 
-  /// Takes a local address only (IP_BIND_ADDRESS_NO_PORT); the port follows with the first datagram or ``connect(to:)``.
+  /// Takes a local address only (IP_BIND_ADDRESS_NO_PORT); the port follows with the first datagram or
+  /// ``connect(to:)``.
   ///
   /// - Throws: ``NetworkError/addressNotAvailable``, ``NetworkError/invalidArgument`` if it has a port already.
   public func bind(toAddress address: IPAddress) throws(NetworkError) {
@@ -46,11 +47,11 @@ public final class UDPEndpoint: DatagramEndpoint {
     local.address = address
   }
 
-  /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not bound
-  /// gets an ephemeral port, and the source address of the path.
+  /// Chooses the only peer: datagrams of others are not received, ICMP errors are reported. An endpoint that is not
+  /// bound gets an ephemeral port, and the source address of the path.
   ///
-  /// - Throws: what ``NetworkStack/path(to:from:via:)`` and ``bind(to:)`` throw, and ``NetworkError/permissionDenied`` for
-  ///   a broadcast address without ``allowsBroadcast``.
+  /// - Throws: what ``NetworkStack/path(to:from:via:)`` and ``bind(to:)`` throw, and ``NetworkError/permissionDenied``
+  ///   for a broadcast address without ``allowsBroadcast``.
   public func connect(to peer: Endpoint) throws(NetworkError) {
     guard !isClosed else { throw .closed }
     flow = UDPFlow(source: local.address, destination: peer)

@@ -1,7 +1,7 @@
 import Packets
 
-/// A message that UDP_SEGMENT has cut up: over the loopback interface it goes whole, and is cut where it is received (Linux
-/// leaves that to the device, and the loopback device to `udp_rcv_segment`).
+/// A message that UDP_SEGMENT has cut up: over the loopback interface it goes whole, and is cut where it is received
+/// (Linux leaves that to the device, and the loopback device to `udp_rcv_segment`).
 struct UDPTrain {
   var source: Endpoint
   var port: UInt16

@@ -15,8 +15,8 @@ public struct UDPCounters: Sendable, Equatable {
   public init() {}
 }
 
-/// The User Datagram Protocol (RFC 768, RFC 1122 4.1): finds the endpoint of a datagram as Linux does, by the best match
-/// of remote endpoint, local address and interface.
+/// The User Datagram Protocol (RFC 768, RFC 1122 4.1): finds the endpoint of a datagram as Linux does, by the best
+/// match of remote endpoint, local address and interface.
 public final class UDPLayer {
   unowned let stack: NetworkStack
   private var ports: [UInt16: [UDPEndpoint]] = [:]
@@ -73,8 +73,8 @@ public final class UDPLayer {
     return bound
   }
 
-  /// Linux's `udp_lib_lport_inuse`: everybody with the port must share it by SO_REUSEADDR, up to the newest one that shares
-  /// it by SO_REUSEPORT.
+  /// Linux's `udp_lib_lport_inuse`: everybody with the port must share it by SO_REUSEADDR, up to the newest one that
+  /// shares it by SO_REUSEPORT.
   private func isFree(_ wanted: Endpoint, for endpoint: UDPEndpoint) -> Bool {
     for other in (ports[wanted.port] ?? []).reversed() where other.overlaps(wanted, endpoint.boundIndex) {
       if other.reusesAddress && endpoint.reusesAddress { continue }

@@ -5,12 +5,12 @@ import Glibc
 /// the order of the commands.
 ///
 /// A command whose reply is needed blocks the loop's thread until it comes, or until the time limit: like the register
-/// access of a real machine, it takes as long as it takes (with a QEMU on the same machine 30 to 100 µs). Commands whose
-/// reply says nothing are *posted*: they are not waited for, as writes on PCI are not. The order stays the same.
+/// access of a real machine, it takes as long as it takes (with a QEMU on the same machine 30 to 100 µs). Commands
+/// whose reply says nothing are *posted*: they are not waited for, as writes on PCI are not. The order stays the same.
 ///
-/// Interrupt lines are reported by ``onInterrupt`` in the order in which QEMU wrote them, also while a reply is waited for.
-/// A peer that closes, writes nonsense or does not answer in time ends the connection, once and for all: from then on
-/// every command throws ``failure``.
+/// Interrupt lines are reported by ``onInterrupt`` in the order in which QEMU wrote them, also while a reply is waited
+/// for. A peer that closes, writes nonsense or does not answer in time ends the connection, once and for all: from then
+/// on every command throws ``failure``.
 public final class QTestConnection {
   /// Posted commands on the way at most: their replies fit the socket's buffer.
   static let postedLimit = 64
@@ -150,7 +150,8 @@ public final class QTestConnection {
     while outstanding > 0 { try wait(POLLIN, until: &deadline) }
   }
 
-  /// Takes in what is there, up to a chunk: a peer that never stops writing holds up nobody. False if there was nothing.
+  /// Takes in what is there, up to a chunk: a peer that never stops writing holds up nobody. False if there was
+  /// nothing.
   private func receive() -> Bool {
     guard failure == nil else { return false }
     let length = recv(descriptor, &chunk, chunk.count, Int32(MSG_DONTWAIT))

@@ -36,8 +36,8 @@ final class QTestConfiguration {
   private static func suffix(_ size: Int) -> String { size == 1 ? "b" : size == 2 ? "w" : "l" }
 }
 
-/// A function of a ``QTestMachine`` as its driver sees it. A register read is a round trip to QEMU; writes are posted, in
-/// order with everything else.
+/// A function of a ``QTestMachine`` as its driver sees it. A register read is a round trip to QEMU; writes are posted,
+/// in order with everything else.
 final class QTestFunction: FunctionHandle {
   private let machine: QTestMachine
   private let connection: QTestConnection

@@ -4,9 +4,9 @@ import Glibc
 import Machine
 import Memory
 
-/// A QEMU without a guest, whose devices are ours to drive: a `pc` machine with a network controller (QEMU's own e1000),
-/// its cable in QEMU's user network. No instruction of a guest runs; configuration space, registers and interrupts
-/// are reached by qtest, and guest memory is shared with QEMU.
+/// A QEMU without a guest, whose devices are ours to drive: a `pc` machine with a network controller (QEMU's own
+/// e1000), its cable in QEMU's user network. No instruction of a guest runs; configuration space, registers and
+/// interrupts are reached by qtest, and guest memory is shared with QEMU.
 ///
 ///     let qemu = try QEMUInstallation.find(requiring: ["e1000"])
 ///     let machine = try QTestMachine(qemu, on: loop, tap: tap)

@@ -11,11 +11,11 @@ import Memory
 ///     let driver = try DriverTable.standard.probe(function, on: loop, tap: tap)
 ///
 /// A register read is a round trip that blocks the loop, like a read on a bus blocks a processor; writes to memory
-/// registers are posted. DMA memory is shared with the server. The interrupt is an eventfd on the loop: the handler runs,
-/// then the interrupt is unmasked, and comes again if the device still asserts it.
+/// registers are posted. DMA memory is shared with the server. The interrupt is an eventfd on the loop: the handler
+/// runs, then the interrupt is unmasked, and comes again if the device still asserts it.
 ///
-/// Nothing waits longer than 5 s (or ``patience``). A server that dies, goes silent or answers nonsense is done with: reads give
-/// all ones from then on, writes do nothing, and ``failure`` says why.
+/// Nothing waits longer than 5 s (or ``patience``). A server that dies, goes silent or answers nonsense is done with:
+/// reads give all ones from then on, writes do nothing, and ``failure`` says why.
 ///
 /// The client outlives every DMA buffer that it gave out.
 ///

@@ -1,7 +1,7 @@
 import Glibc
 
-/// What a peer can do wrong, each kind counted apart. A command that is refused gets an error reply (if it wants one), and
-/// the connection goes on, except after ``badLength``, where the start of the next message is unknown.
+/// What a peer can do wrong, each kind counted apart. A command that is refused gets an error reply (if it wants one),
+/// and the connection goes on, except after ``badLength``, where the start of the next message is unknown.
 public enum VfioUserRefusal: Int, Error, Sendable, CaseIterable, CustomStringConvertible {
   /// A message shorter than a header, or longer than any message may be.
   case badLength

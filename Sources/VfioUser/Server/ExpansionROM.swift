@@ -7,8 +7,8 @@ public final class ExpansionROM {
   public let byteCount: UInt64
   let window: MemoryWindow
 
-  /// - Throws: ``VfioUserError/badExpansionROM(reason:)`` if `image` is empty, longer than 16 MiB, or does not begin with
-  ///   the signature of an option ROM (PCI Firmware Specification 5.1: 55h AAh).
+  /// - Throws: ``VfioUserError/badExpansionROM(reason:)`` if `image` is empty, longer than 16 MiB, or does not begin
+  ///   with the signature of an option ROM (PCI Firmware Specification 5.1: 55h AAh).
   public init(_ image: [UInt8]) throws(VfioUserError) {
     guard image.count >= 2, image[0] == 0x55, image[1] == 0xAA else {
       throw .badExpansionROM(reason: "the image does not begin with 55 AA")

@@ -12,9 +12,9 @@ extension ServerConnection {
       if !header.wantsReply {
         tally.count.postedWrites &+= 1
       } else if slot.dma.hasRemoteMemory, !isExchanging {
-        // The function may want memory of the client, which answers nothing while it waits for this reply. Writes end in
-        // order all the same, and nothing that is read later can tell. Not from inside of an access, which would then
-        // contain another one, and that one the next.
+        // The function may want memory of the client, which answers nothing while it waits for this reply. Writes end
+        // in order all the same, and nothing that is read later can tell. Not from inside of an access, which would
+        // then contain another one, and that one the next.
         reply(to: header, RegionAccess.byteCount).map { access.store(in: $0) }
         _ = channel.flush()
         clientWaits = false

@@ -11,13 +11,14 @@ struct DeferredMessage {
 }
 
 /// Memory that the client does not share, by DMA_READ and DMA_WRITE. The function wants the bytes at once, so the loop
-/// stands still until the client has answered: at most the server's patience for all that the function asks for in one go.
+/// stands still until the client has answered: at most the server's patience for all that the function asks for in one
+/// go.
 ///
 /// A client may be waiting for a reply of ours before it can answer: QEMU's processor holds the lock that its answer
-/// needs. So a command that wants a reply is done at once, from inside of the function's access, and everything that came
-/// before it; posted writes wait until the function is done. What is done from inside cannot reach remote memory again;
-/// if it wanted to, the function is told afterwards that it can. Interrupts that are due meanwhile wait for the end of the
-/// work too: what they tell of is written back by then.
+/// needs. So a command that wants a reply is done at once, from inside of the function's access, and everything that
+/// came before it; posted writes wait until the function is done. What is done from inside cannot reach remote memory
+/// again; if it wanted to, the function is told afterwards that it can. Interrupts that are due meanwhile wait for the
+/// end of the work too: what they tell of is written back by then.
 extension ServerConnection: RemoteMemory {
   /// Bytes of commands that are kept.
   static let mostDeferred = 256 << 10

@@ -41,7 +41,8 @@ final class ServerConnection {
   /// The descriptors of the message that is handled, if it was deferred.
   private var carried: [Int32]?
   var nextIdentifier: UInt16 = 0
-  /// Until when the client has to have answered; nil while nothing was asked. ``endRemoteWork()`` is scheduled if it is not.
+  /// Until when the client has to have answered; nil while nothing was asked. ``endRemoteWork()`` is scheduled if it is
+  /// not.
   var remoteDeadline: Instant?
   private var remoteEnd: DeferredWork!
   /// The client waits for a reply: QEMU, whose processor then holds its big lock, answers no command meanwhile.
@@ -181,8 +182,8 @@ final class ServerConnection {
     }
   }
 
-  /// The function asks the client for memory: until when there has to be an answer. The end of the work is sure to come,
-  /// also if nothing but refusals comes of it.
+  /// The function asks the client for memory: until when there has to be an answer. The end of the work is sure to
+  /// come, also if nothing but refusals comes of it.
   func beginRemoteWork() -> Instant {
     if let remoteDeadline { return remoteDeadline }
     let deadline = server.loop.clock + server.patience
@@ -239,8 +240,8 @@ final class ServerConnection {
     server.connectionEnded(reason)
   }
 
-  /// Leaves nothing of the client behind, and resets the function. Not while the function is at work: it may look at the
-  /// client's memory.
+  /// Leaves nothing of the client behind, and resets the function. Not while the function is at work: it may look at
+  /// the client's memory.
   func end() {
     guard !hasEnded else { return }
     hasEnded = true

@@ -7,9 +7,9 @@ import Memory
 /// Serves one PCI function to other programs by the vfio-user protocol: to a QEMU with `-device vfio-user-pci`, to a
 /// ``VfioUserClient``, to one at a time, on a Unix socket.
 ///
-/// Everything runs on the loop. A second client waits in the socket's backlog until the first is gone. When a client goes,
-/// however it goes, its memory is unmapped, its descriptors are closed and the function is reset as by RST#, and the next
-/// one finds it as new.
+/// Everything runs on the loop. A second client waits in the socket's backlog until the first is gone. When a client
+/// goes, however it goes, its memory is unmapped, its descriptors are closed and the function is reset as by RST#, and
+/// the next one finds it as new.
 ///
 ///     let server = try VfioUserServer(model, on: loop, tap: tap, path: "nic.sock", name: "nic")
 ///
@@ -39,13 +39,13 @@ public final class VfioUserServer {
   /// Listens at `path`.
   ///
   /// - Parameters:
-  ///   - function: on no bus. Its configuration space settles where it is, if ``Machine/Machine/expose(_:at:name:registers:)``
-  ///     has not settled it in a machine's memory before.
+  ///   - function: on no bus. Its configuration space settles where it is, if
+  ///     ``Machine/Machine/expose(_:at:name:registers:)`` has not settled it in a machine's memory before.
   ///   - address: how events name the function.
   ///   - expansionROM: the function must have an expansion ROM register of this size, or not be settled yet.
   ///   - patience: the longest that the loop stands still for a client that does not share its memory.
-  /// - Throws: ``VfioUserError`` if another server listens at `path`, something else than a socket is there, or the ROM does
-  ///   not fit.
+  /// - Throws: ``VfioUserError`` if another server listens at `path`, something else than a socket is there, or the ROM
+  ///   does not fit.
   public init(
     _ function: any PCIFunction, on loop: EpollLoop, tap: EventTap, path: String, name: String,
     address: PCIAddress = PCIAddress(bus: 0, device: 0, function: 0), expansionROM: ExpansionROM? = nil,

@@ -7,8 +7,8 @@ import Machine
 /// The place of a served function: DMA reaches the client's memory, and the interrupt pin is an eventfd of the client.
 ///
 /// INTx is a level, an eventfd an edge. As with the kernel's vfio-pci the interrupt masks itself when it fires, and the
-/// client unmasks it when the interrupt was served; if the pin is still (or again) asserted then, it fires again. Nothing
-/// is lost in between, whatever the order of the two.
+/// client unmasks it when the interrupt was served; if the pin is still (or again) asserted then, it fires again.
+/// Nothing is lost in between, whatever the order of the two.
 public final class VfioUserSlot: FunctionSlot {
   public let address: PCIAddress
   public let dma = DMASpace()

@@ -9,8 +9,8 @@ import Memory
 /// descriptors; the output is bounded by its owner, who stops reading while it does not drain.
 final class MessageChannel {
   static let inputByteCount = 64 << 10
-  /// Answers are sent at the latest when there are so many bytes of them: what is sent in one piece and not longer is never
-  /// found torn inside a header, which QEMU takes for the end.
+  /// Answers are sent at the latest when there are so many bytes of them: what is sent in one piece and not longer is
+  /// never found torn inside a header, which QEMU takes for the end.
   static let batchByteCount = 16 << 10
   /// The most data in one message, either way.
   static let longestTransfer = 1 << 20
@@ -42,7 +42,8 @@ final class MessageChannel {
   private var position: UInt64 = 0
   private var skipping = 0
   /// Descriptors of messages that are not complete yet, each with the place of the last byte that was read with it: the
-  /// kernel ends a read behind the piece of the stream that brought descriptors. -1 stands for any number that were too many.
+  /// kernel ends a read behind the piece of the stream that brought descriptors. -1 stands for any number that were too
+  /// many.
   private var arrived: [(position: UInt64, descriptor: Int32)] = []
   private let arriving = UnsafeMutablePointer<Int32>.allocate(capacity: mostDescriptors)
 

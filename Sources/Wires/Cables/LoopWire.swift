@@ -5,9 +5,9 @@ import Link
 /// without a copy.
 ///
 /// Flow control passes through: a frame that the far port refuses is refused to the sender, and
-/// ``Wire/portIsReady()`` of the far side becomes ``WirePort/wireIsReady()`` of the sender. A port that sends from inside
-/// a delivery of the same direction (A sends within B's receive within A's send) is refused, and told in the same turn of
-/// the loop, once the delivery is over, to try again: the depth of calls is bounded by two.
+/// ``Wire/portIsReady()`` of the far side becomes ``WirePort/wireIsReady()`` of the sender. A port that sends from
+/// inside a delivery of the same direction (A sends within B's receive within A's send) is refused, and told in the
+/// same turn of the loop, once the delivery is over, to try again: the depth of calls is bounded by two.
 public final class LoopWire {
   /// The two ends; each is the ``Wire`` of one port. An end works as long as it lives, with or without this object.
   public let a: LoopWireEnd

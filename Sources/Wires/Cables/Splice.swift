@@ -1,7 +1,7 @@
 import Link
 
-/// Joins two cables end to end: what comes out of one goes into the other, in the same call and without a copy. A frame that
-/// the other cable refuses stays with the cable that brought it.
+/// Joins two cables end to end: what comes out of one goes into the other, in the same call and without a copy. A frame
+/// that the other cable refuses stays with the cable that brought it.
 ///
 ///     let splice = Splice(fabric.ports[0], slirp)     // an uplink for a switch
 ///

@@ -3,8 +3,9 @@ import Packets
 
 /// Which port of a switch a station was last heard on: IEEE 802.1D's filtering database, learned entries only.
 ///
-/// Bounded and aged by loop time, without a timer: an entry that is too old counts as absent, and the old ones are swept
-/// out when the table is full (at most once a second, so that a flood of invented addresses costs constant time a frame).
+/// Bounded and aged by loop time, without a timer: an entry that is too old counts as absent, and the old ones are
+/// swept out when the table is full (at most once a second, so that a flood of invented addresses costs constant time a
+/// frame).
 struct StationTable {
   private struct Entry {
     var port: Int32

@@ -5,10 +5,10 @@ import Packets
 
 /// A cable with a tap on it: every frame that passes, in either direction, is also written to a capture.
 ///
-/// Directions are the port's: what it receives is inbound. Times are the loop's, since 1970. A frame is written when it is
-/// offered, so that it stands before whatever its delivery causes; one that is refused and offered again stands there
-/// once, with the time of the first attempt. A write that fails ends the capture, not the traffic; the error is kept in
-/// ``failure``.
+/// Directions are the port's: what it receives is inbound. Times are the loop's, since 1970. A frame is written when it
+/// is offered, so that it stands before whatever its delivery causes; one that is refused and offered again stands
+/// there once, with the time of the first attempt. A write that fails ends the capture, not the traffic; the error is
+/// kept in ``failure``.
 ///
 /// ``flush()`` or ``close()`` bring what is buffered to the file; nothing is written behind the owner's back later.
 public final class CaptureWire: Wire, WirePort {

@@ -9,9 +9,9 @@ import PacketCapture
 ///     wire.onEnd = { ... }
 ///     wire.start()
 ///
-/// With ``Pacing/original`` frames arrive as far apart as they were captured, in loop time (a frame that is older than the
-/// one before it arrives with it); with ``Pacing/fullSpeed`` as fast as the port takes them. A frame that the port refuses
-/// waits until there is room, and so do those behind it.
+/// With ``Pacing/original`` frames arrive as far apart as they were captured, in loop time (a frame that is older than
+/// the one before it arrives with it); with ``Pacing/fullSpeed`` as fast as the port takes them. A frame that the port
+/// refuses waits until there is room, and so do those behind it.
 public final class ReplayWire: Wire {
   public enum Pacing: Sendable, Equatable { case original, fullSpeed }
 
@@ -186,7 +186,8 @@ public struct ReplayWireCounters: Sendable, Equatable {
   public var bytes: UInt64 = 0
   /// Times the port had no room.
   public var refused: UInt64 = 0
-  /// Frames of the capture that were left out: of another link type than Ethernet, cut by the capture, or marked as sent.
+  /// Frames of the capture that were left out: of another link type than Ethernet, cut by the capture, or marked as
+  /// sent.
   public var otherLinkType: UInt64 = 0
   public var cut: UInt64 = 0
   public var notSelected: UInt64 = 0

@@ -3,8 +3,8 @@ import EventLoop
 /// What an ``ImpairmentWire`` does to the frames of each direction.
 ///
 /// As text: items with commas between them, for both directions or, with a prefix, for one:
-/// `loss=1%,delay=20ms±5ms,in.rate=100mbit`. `in` is towards the port (received), `out` away from it (sent). An item for
-/// one direction stands beside what the items without prefix say of it, whatever their order.
+/// `loss=1%,delay=20ms±5ms,in.rate=100mbit`. `in` is towards the port (received), `out` away from it (sent). An item
+/// for one direction stands beside what the items without prefix say of it, whatever their order.
 public struct ImpairmentSettings: Sendable, Equatable {
   /// Towards the port.
   public var inbound = LaneImpairment()

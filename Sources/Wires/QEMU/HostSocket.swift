@@ -44,8 +44,8 @@ final class HostSocket {
     Self.outcome(Int(place.withSocketAddress { Glibc.connect(descriptor, $0, $1) }))
   }
 
-  /// Binds to `place`. The socket that a dead process left there is taken over; EADDRINUSE if the process lives, ENOTSOCK
-  /// if the file is something else.
+  /// Binds to `place`. The socket that a dead process left there is taken over; EADDRINUSE if the process lives,
+  /// ENOTSOCK if the file is something else.
   func bind(to place: WireAddress.Place, isStream: Bool) -> Outcome {
     if case .internet = place, isStream { setOption(SOL_SOCKET, SO_REUSEADDR, 1) }
     var result = place.withSocketAddress { Glibc.bind(descriptor, $0, $1) }

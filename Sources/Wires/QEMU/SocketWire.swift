@@ -2,7 +2,8 @@ import EventLoop
 import Events
 import Link
 
-/// A wire that ends in a socket of the operating system, with a QEMU's `-netdev stream` or `-netdev dgram` at the other end.
+/// A wire that ends in a socket of the operating system, with a QEMU's `-netdev stream` or `-netdev dgram` at the other
+/// end.
 public protocol SocketWire: Wire {
   var address: WireAddress { get }
   var counters: SocketWireCounters { get }

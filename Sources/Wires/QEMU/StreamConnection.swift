@@ -3,10 +3,11 @@ import Glibc
 import Link
 import Memory
 
-/// One connection of a ``StreamWire``: frames behind 4-byte big-endian lengths, both ways, in two buffers of fixed size.
+/// One connection of a ``StreamWire``: frames behind 4-byte big-endian lengths, both ways, in two buffers of fixed
+/// size.
 ///
-/// Frames that are sent are gathered and written once a turn. While the port refuses, the socket is not read, and the kernel
-/// makes the peer wait.
+/// Frames that are sent are gathered and written once a turn. While the port refuses, the socket is not read, and the
+/// kernel makes the peer wait.
 final class StreamConnection {
   enum End { case byPeer, hostileLength, system(Int32) }
 

@@ -3,12 +3,12 @@ import Events
 import Glibc
 import Link
 
-/// A cable that ends in a stream socket, with a QEMU's `-netdev stream` (or `-netdev socket`) at the other end: each frame
-/// behind its length as a 4-byte big-endian number, without FCS.
+/// A cable that ends in a stream socket, with a QEMU's `-netdev stream` (or `-netdev socket`) at the other end: each
+/// frame behind its length as a 4-byte big-endian number, without FCS.
 ///
 /// It connects (and tries again until somebody is there) or listens. There is one peer at a time, and a carrier as long
-/// as there is one; when it goes, the wire waits for the next. A peer that is gone without having said so is replaced by
-/// the next one as soon as the kernel knows; one that is there keeps others away.
+/// as there is one; when it goes, the wire waits for the next. A peer that is gone without having said so is replaced
+/// by the next one as soon as the kernel knows; one that is there keeps others away.
 ///
 /// Flow control is exact: frames for a peer that does not read stay with the port once ``SocketWireSettings/sendLimit``
 /// bytes wait; while the port refuses, the socket is not read. A length of zero or beyond the limit means that the

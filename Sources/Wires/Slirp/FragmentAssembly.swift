@@ -3,10 +3,10 @@ import Packets
 
 /// Puts the guest's IPv4 fragments together, so that libslirp sees whole datagrams only.
 ///
-/// libslirp 4.7 loses its way in its own reassembly when a piece is missing or comes out of order, and ends the process.
-/// Of each stretch of eight bytes the first arrival counts; what overlaps it is refused. Bounded: ``limit`` datagrams at a
-/// time, of 65,535 bytes each; the oldest is given up for a new one, and each after 30 s (RFC 1122 3.3.2: 60 to 120 s are
-/// advised; libslirp and Linux wait 30).
+/// libslirp 4.7 loses its way in its own reassembly when a piece is missing or comes out of order, and ends the
+/// process. Of each stretch of eight bytes the first arrival counts; what overlaps it is refused. Bounded: ``limit``
+/// datagrams at a time, of 65,535 bytes each; the oldest is given up for a new one, and each after 30 s (RFC 1122
+/// 3.3.2: 60 to 120 s are advised; libslirp and Linux wait 30).
 struct FragmentAssembly {
   enum Outcome: Equatable {
     /// More is to come.

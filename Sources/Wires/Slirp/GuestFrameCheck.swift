@@ -5,15 +5,15 @@ enum GuestFrameFault {
   case length, ignoredType, management, arp, ipv4, fragment, ipv6, icmp, udp, tcp, urgent, dhcp, tftp
 }
 
-/// Looks at a frame before libslirp does: a C library with a history of trusting lengths (CVE-2021-3592 to 3595 DHCP and
-/// TFTP, CVE-2019-14378 fragments, CVE-2026-9539 urgent data). Only frames whose lengths are consistent down to the
+/// Looks at a frame before libslirp does: a C library with a history of trusting lengths (CVE-2021-3592 to 3595 DHCP
+/// and TFTP, CVE-2019-14378 fragments, CVE-2026-9539 urgent data). Only frames whose lengths are consistent down to the
 /// transport header, and down to the message for libslirp's own services, go in.
 struct GuestFrameCheck {
   /// Largest IP packet, bytes.
   let mtu: Int
 
-  /// Nil if the frame is well formed. Of a fragment of IPv4 only its place is looked at; what the pieces make up is looked
-  /// at as a frame of its own, which may be larger than the MTU.
+  /// Nil if the frame is well formed. Of a fragment of IPv4 only its place is looked at; what the pieces make up is
+  /// looked at as a frame of its own, which may be larger than the MTU.
   func fault(in frame: RawSpan, isAssembled: Bool = false) -> GuestFrameFault? {
     guard frame.byteCount >= 14 else { return .length }
     switch frame.loadBigEndian(12, as: UInt16.self) {

@@ -9,8 +9,8 @@ import Glibc
   Unmanaged<SlirpNetwork>.fromOpaque(opaque!)._withUnsafeGuaranteedRef(body)
 }
 
-/// Bytes that a server may send ahead of libslirp, which takes 128 KiB at a time; Linux takes the half of its `tcp_rmem`
-/// if that is less.
+/// Bytes that a server may send ahead of libslirp, which takes 128 KiB at a time; Linux takes the half of its
+/// `tcp_rmem` if that is less.
 private let receiveWindow: Int32 = 16 << 20
 
 /// Lets the server at the other end of a stream send ahead: then it goes on by itself, on its own processor, and not in

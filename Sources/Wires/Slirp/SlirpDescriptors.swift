@@ -3,9 +3,9 @@ import EventLoop
 
 /// The descriptors that libslirp wants to know of, as watches of the loop.
 ///
-/// libslirp lists its sockets afresh each time; kept here is what it wants of each (by the number of the listing), what the
-/// loop watches for, and what has become ready. A watch is widened at once and narrowed only when it fires for something
-/// that nobody wants: a busy socket, whose buffer is full and empty in turn, costs no system calls.
+/// libslirp lists its sockets afresh each time; kept here is what it wants of each (by the number of the listing), what
+/// the loop watches for, and what has become ready. A watch is widened at once and narrowed only when it fires for
+/// something that nobody wants: a busy socket, whose buffer is full and empty in turn, costs no system calls.
 final class SlirpDescriptors {
   /// `SLIRP_POLL_*` bits; they are not those of poll(2).
   typealias Interest = Int32
@@ -146,8 +146,8 @@ final class SlirpDescriptors {
     return events
   }
 
-  /// What libslirp is told: only what it asked for. It reads a socket on any of input, error and hang-up, and may have no
-  /// room for that if it asked for output alone; it then learns of the error by writing.
+  /// What libslirp is told: only what it asked for. It reads a socket on any of input, error and hang-up, and may have
+  /// no room for that if it asked for output alone; it then learns of the error by writing.
   private static func granted(_ ready: Interest, of wanted: Interest) -> Interest {
     if wanted & input != 0 { return ready & wanted }
     if wanted & output != 0 { return ready & (output | error | hangUp) != 0 ? output : 0 }

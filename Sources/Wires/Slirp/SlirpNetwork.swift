@@ -165,7 +165,8 @@ final class SlirpNetwork {
   }
 
   private func inputWhole(_ frame: RawSpan, mayDeliver: Bool) {
-    // libslirp reads the clock in its polls alone; after a rest its idea of the time would expire a new mapping at once.
+    // libslirp reads the clock in its polls alone; after a rest its idea of the time would expire a new mapping at
+    // once.
     if loop.now - lastClock >= .milliseconds(1) { runTimers(mayDeliver: false) }
     if check.mayResolve(frame) { needsKick = true }
     count.sent &+= 1

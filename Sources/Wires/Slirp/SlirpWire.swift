@@ -8,13 +8,13 @@ import Packets
 /// A cable into the user network of libslirp: DHCP, DNS, TFTP and a router to the real network of the host, all without
 /// privileges. The host itself answers at ``SlirpSettings/host``.
 ///
-/// ``send(_:)`` always accepts (a frame that is not well formed is counted and gone, see ``SlirpRefusals``). Towards the
-/// port nothing is lost in normal running: what the port refuses waits in a bounded queue, and while that is long the
-/// sockets are not read, so that the far sender is slowed down by its own TCP. Frames go to the port from the loop, never
-/// from inside ``send(_:)``.
+/// ``send(_:)`` always accepts (a frame that is not well formed is counted and gone, see ``SlirpRefusals``). Towards
+/// the port nothing is lost in normal running: what the port refuses waits in a bounded queue, and while that is long
+/// the sockets are not read, so that the far sender is slowed down by its own TCP. Frames go to the port from the loop,
+/// never from inside ``send(_:)``.
 ///
-/// Costs nothing while idle: the loop watches exactly the sockets that libslirp has, and its timers run only while it has
-/// something to time.
+/// Costs nothing while idle: the loop watches exactly the sockets that libslirp has, and its timers run only while it
+/// has something to time.
 public final class SlirpWire: Wire {
   public let settings: SlirpSettings
   private let network: SlirpNetwork

@@ -3,8 +3,8 @@ import Foundation
 import PacketCapture
 import Testing
 
-/// The captures under fixtures/captures. With `WIREBENCH_WRITE_FIXTURES=1` in the environment the files are written anew
-/// and their expectations updated, to be read through before they are committed.
+/// The captures under fixtures/captures. With `WIREBENCH_WRITE_FIXTURES=1` in the environment the files are written
+/// anew and their expectations updated, to be read through before they are committed.
 @Suite("Fixtures of replay", .serialized) struct FixtureTests {
   static let isWriting = ProcessInfo.processInfo.environment["WIREBENCH_WRITE_FIXTURES"] == "1"
 

@@ -74,7 +74,8 @@ final class ChildProcess: Sendable {
   /// True while any process of the program's group lives.
   var hasGroup: Bool { kill(-pid, 0) == 0 }
 
-  /// Waits for the end, and kills what takes longer than `limit` seconds. To be called once, on a thread that may block.
+  /// Waits for the end, and kills what takes longer than `limit` seconds. To be called once, on a thread that may
+  /// block.
   func waitForEnd(limit: Double) -> Outcome {
     var status: Int32 = 0
     let ended = waitUntil(limit: limit) { waitpid(pid, &status, WNOHANG) == pid }

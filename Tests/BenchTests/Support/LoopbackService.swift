@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A TCP server on a free port of 127.0.0.1 that does with each connection what a test says, each on a thread of its own.
+/// A TCP server on a free port of 127.0.0.1 that does with each connection what a test says, each on a thread of its
+/// own.
 final class LoopbackService: Sendable {
   let port: UInt16
   private let listener: Int32

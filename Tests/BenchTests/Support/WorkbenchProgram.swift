@@ -30,7 +30,8 @@ enum WorkbenchProgram {
     return outcome
   }
 
-  /// Runs it and expects the exit code, one line on standard error with `message` in it, and nothing on standard output.
+  /// Runs it and expects the exit code, one line on standard error with `message` in it, and nothing on standard
+  /// output.
   static func fail(
     _ arguments: [String], code: Int32, _ message: String, in folder: TemporaryFolder? = nil,
     environment: [String: String] = [:], limit: Double = 30, at location: SourceLocation = #_sourceLocation

@@ -52,8 +52,8 @@ enum GuestNIC: Sendable, Hashable, CustomTestStringConvertible {
   case model(NICModel)
   case qemusOwn
 
-  /// What the checks run on. With WIREBENCH_GUESTS_NIC=qemu it is QEMU's own e1000, to tell a fault of a check from one of
-  /// a model; QEMU's does not pass all of them.
+  /// What the checks run on. With WIREBENCH_GUESTS_NIC=qemu it is QEMU's own e1000, to tell a fault of a check from one
+  /// of a model; QEMU's does not pass all of them.
   static let all: [GuestNIC] =
     ProcessInfo.processInfo.environment["WIREBENCH_GUESTS_NIC"] == "qemu"
     ? [.qemusOwn] : NICModel.allCases.map(GuestNIC.model)

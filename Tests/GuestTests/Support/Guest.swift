@@ -25,7 +25,8 @@ final class Guest {
     bootSeconds = try seconds { try awaitReady() }
   }
 
-  /// Waits for the guest of a program that boots one: its second serial port is the program's standard input and output.
+  /// Waits for the guest of a program that boots one: its second serial port is the program's standard input and
+  /// output.
   init(in program: Child, folder: Folder) throws {
     process = program
     self.folder = folder

@@ -1,6 +1,7 @@
 import Testing
 
-/// The benches that the tests share, so that not every test boots a guest. A bench that has become unusable is made anew.
+/// The benches that the tests share, so that not every test boots a guest. A bench that has become unusable is made
+/// anew.
 ///
 /// The suite is serialised: only one test at a time comes here.
 final class Laboratory: @unchecked Sendable {

@@ -36,7 +36,8 @@ struct LockTests {
     let result = await k.raw(.fcntl, [s, Int(owner.get), Int(pointer)])
     let process = k.get(pointer + 24, as: Int32.self)
     k.note(
-      "\(owner.get) \(Session.text(result)) type \(k.get(pointer, as: Int16.self)) whence \(k.get(pointer + 2, as: Int16.self))"
+      "\(owner.get) \(Session.text(result)) type \(k.get(pointer, as: Int16.self))"
+        + " whence \(k.get(pointer + 2, as: Int16.self))"
         + " start \(k.get(pointer + 8, as: Int64.self)) length \(k.get(pointer + 16, as: Int64.self))"
         + " by \(process == getpid() ? "this process" : "\(process)")", line)
   }

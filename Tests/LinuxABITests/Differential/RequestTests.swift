@@ -71,8 +71,8 @@ struct RequestTests {
     ]
   }
 
-  /// With nothing in it, with something, and with a pointer that leads nowhere. (With nothing in it FICLONERANGE is about
-  /// descriptor 0, which tests do not choose.)
+  /// With nothing in it, with something, and with a pointer that leads nowhere. (With nothing in it FICLONERANGE is
+  /// about descriptor 0, which tests do not choose.)
   static func askFileSystem(_ k: Session, _ s: Int) async {
     for request in ofFiles {
       for fill: UInt8 in [0, 1] where request != 0x4020_940D || fill == 1 {

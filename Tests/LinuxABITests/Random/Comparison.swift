@@ -21,8 +21,8 @@ struct Comparison {
     let host: UInt32
   }
 
-  /// Ports of each run on the host, where those of the run before are not yet forgotten, and other processes may run this
-  /// too.
+  /// Ports of each run on the host, where those of the run before are not yet forgotten, and other processes may run
+  /// this too.
   private static let ports = Atomic<Int>(Int(getpid()) % 100 * 200)
 
   func run(_ steps: [Step]) -> Verdict {
@@ -34,10 +34,18 @@ struct Comparison {
     let third = outcomes(of: steps, Patience(pause: 60, host: 1))
     if third.bench == third.linux { return .same(calls: third.linux.count) }
     guard third.linux == outcomes(of: steps, Patience(pause: 60, host: 1)).linux else { return .uncertain }
-    for (mine, theirs) in zip(third.bench, third.linux) where mine != theirs {
-      return .different(call: theirs.line, bench: mine.text, linux: theirs.text)
+    return Self.difference(third.bench, third.linux) ?? .uncertain
+  }
+
+  /// The first call that came out differently, or that one of the two did not come to; nil if there is none.
+  static func difference(_ bench: [Outcome], _ linux: [Outcome]) -> Verdict? {
+    for i in 0..<max(bench.count, linux.count) {
+      let (mine, theirs) = (i < bench.count ? bench[i] : nil, i < linux.count ? linux[i] : nil)
+      if mine != theirs, let call = theirs ?? mine {
+        return .different(call: call.line, bench: mine?.text ?? "nothing", linux: theirs?.text ?? "nothing")
+      }
     }
-    return .uncertain
+    return nil
   }
 
   private func outcomes(of steps: [Step], _ patience: Patience) -> (bench: [Outcome], linux: [Outcome]) {

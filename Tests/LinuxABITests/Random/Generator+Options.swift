@@ -2,8 +2,9 @@ import LinuxABI
 
 // Options and control messages.
 extension Generator {
-  /// Options that are one number, or that a number is nearly right for, by level. What is not here depends on the host, on
-  /// time (TCP_INFO), on memory accounting (SO_RCVBUF), or is more than one call can say (filters, policies, repair).
+  /// Options that are one number, or that a number is nearly right for, by level. What is not here depends on the host,
+  /// on time (TCP_INFO), on memory accounting (SO_RCVBUF), or is more than one call can say (filters, policies,
+  /// repair).
   private static let numbers: [(level: Int32, names: [Int32])] = [
     (
       1,

@@ -3,9 +3,9 @@ import LinuxABI
 
 /// Draws random sequences of calls: a few sockets, brought into some state by calls that make sense, and then anything.
 ///
-/// What it takes for the state of a slot is only a guess, by which it chooses calls that are worth making. Each sequence
-/// has a mood: which kinds of calls and sockets are frequent in it, so that many sequences together go deeper than the
-/// average of all.
+/// What it takes for the state of a slot is only a guess, by which it chooses calls that are worth making. Each
+/// sequence has a mood: which kinds of calls and sockets are frequent in it, so that many sequences together go deeper
+/// than the average of all.
 struct Generator {
   enum Kind: CaseIterable {
     case stream, datagram, ping, raw
@@ -130,8 +130,8 @@ struct Generator {
     address([.of(slot: slot()), .of(slot: slot()), .of(slot: slot()), .of(slot: slot()), .zero, .own(number(0...3))])
   }
 
-  /// For a stream without MSG_MORE: what it holds back here goes out with the next acknowledgement, in Linux it waits longer
-  /// in some cases.
+  /// For a stream without MSG_MORE: what it holds back here goes out with the next acknowledgement, in Linux it waits
+  /// longer in some cases.
   func sendFlags(_ kind: Kind?) -> Int {
     let flags = sendFlags
     return kind == .stream || kind == nil ? flags & ~Int(MessageFlags.MSG_MORE) : flags

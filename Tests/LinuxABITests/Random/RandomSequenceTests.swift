@@ -3,8 +3,8 @@ import Glibc
 import LinuxABI
 import Testing
 
-/// `WIREBENCH_SEQUENCES` is how many sequences are compared, `WIREBENCH_SEED` the seed of the first; each further one has
-/// the next. A difference is reported as the shortest sequence that shows it.
+/// `WIREBENCH_SEQUENCES` is how many sequences are compared, `WIREBENCH_SEED` the seed of the first; each further one
+/// has the next. A difference is reported as the shortest sequence that shows it.
 @Suite("Sequences of calls that nobody thought of are answered as by Linux")
 struct RandomSequenceTests {
   private static func setting(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap(Int.init) }
@@ -41,8 +41,8 @@ struct RandomSequenceTests {
         Issue.record("seed \(seed):\n\(comparison.explain(comparison.minimize(steps)))")
       }
     }
-    // Most must be certain, or nothing has been compared.
-    #expect(uncertain <= (alike + different) / 4, "Linux answered \(uncertain) sequences in two ways")
+    // Nearly all must be certain, or differences may hide among the others: on a quiet machine it is one in a hundred.
+    #expect(uncertain <= (alike + different) / 20, "Linux answered \(uncertain) sequences in two ways")
     if wanted != nil {
       print("\(alike) sequences with \(calls) calls alike, \(different) different, \(uncertain) uncertain")
     }

@@ -1,7 +1,7 @@
 import LinuxABI
 
-/// One call of a random sequence. It names descriptors by slot and ports by who has them, not by number, so that it can be
-/// made on any kernel, and still be made when calls before it are left out.
+/// One call of a random sequence. It names descriptors by slot and ports by who has them, not by number, so that it can
+/// be made on any kernel, and still be made when calls before it are left out.
 struct Step: Sendable, CustomStringConvertible {
   let number: SystemCallNumber
   var arguments: [Argument]

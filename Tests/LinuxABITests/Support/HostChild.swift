@@ -1,9 +1,11 @@
 import Glibc
 
-/// A process of the host that a test starts, lets die and waits for.
+/// A process of the host that a test starts, lets die and waits for. It ends with the last reference at the latest, and
+/// its group with it.
 final class HostChild {
   let number: pid_t
   private var isReaped = false
+  private var isGroupEnded = false
   private let leadsGroup: Bool
 
   /// Runs a line of sh(1), in a group of its own if `leadsGroup`.
@@ -21,6 +23,13 @@ final class HostChild {
     self.number = number
   }
 
+  deinit {
+    killGroup()
+    guard !isReaped else { return }
+    kill()
+    reap()
+  }
+
   /// Waits until it has ended, and leaves it a zombie.
   func awaitEnd() {
     var information = siginfo_t()
@@ -35,7 +44,11 @@ final class HostChild {
   }
 
   /// Ends what is left of its group.
-  func killGroup() { if leadsGroup { Glibc.kill(-number, SIGKILL) } }
+  func killGroup() {
+    guard leadsGroup, !isGroupEnded else { return }
+    isGroupEnded = true
+    Glibc.kill(-number, SIGKILL)
+  }
 }
 
 /// A thread of this process that is not its first, and only waits.

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A version of Linux, as far as it decides what a system call answers.
-struct KernelVersion: Comparable, Sendable {
+struct KernelVersion: Comparable, Sendable, CustomStringConvertible {
   let major: Int
   let minor: Int
 
@@ -11,6 +11,8 @@ struct KernelVersion: Comparable, Sendable {
   }
 
   static func < (a: KernelVersion, b: KernelVersion) -> Bool { (a.major, a.minor) < (b.major, b.minor) }
+
+  var description: String { "\(major).\(minor)" }
 
   /// The one that this process runs on.
   static let host: KernelVersion = {

@@ -7,8 +7,9 @@ struct Outcome: Equatable, CustomStringConvertible {
   var description: String { "line \(line): \(text)" }
 }
 
-/// A program's side of the system-call interface: builds arguments in a kernel's memory, makes the call, and writes down
-/// what came of it. Descriptors and ports are written as names, so that the records of two kernels can be compared.
+/// A program's side of the system-call interface: builds arguments in a kernel's memory, makes the call, and writes
+/// down what came of it. Descriptors and ports are written as names, so that the records of two kernels can be
+/// compared.
 final class Session {
   let kernel: any Kernel
   private(set) var outcomes: [Outcome] = []

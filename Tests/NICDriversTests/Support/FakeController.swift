@@ -4,7 +4,8 @@ import Machine
 import Memory
 
 /// A scripted 8254x behind a function handle: as much of the chip as the driver needs to come up, with knobs for what
-/// can go wrong, and rings that a test moves by hand. It is deliberately not the model: it does only what a test tells it.
+/// can go wrong, and rings that a test moves by hand. It is deliberately not the model: it does only what a test tells
+/// it.
 final class FakeController: FunctionHandle {
   enum Access: Equatable {
     case read(Int)

@@ -20,8 +20,8 @@ enum Segments {
   static let addresses4: [UInt8] = [10, 0, 2, 15, 10, 0, 2, 2]
   static let addresses6: [UInt8] = (0..<32).map { UInt8($0 * 3 + 1) }
 
-  /// A frame with `payload`. With `finished` every field is as on the wire; else the checksum field holds the pseudo header's
-  /// sum, and with `segments` lengths and IP checksum are zero too: what the device is given.
+  /// A frame with `payload`. With `finished` every field is as on the wire; else the checksum field holds the pseudo
+  /// header's sum, and with `segments` lengths and IP checksum are zero too: what the device is given.
   static func frame(
     _ payload: [UInt8], isIPv6: Bool = false, isTCP: Bool = true, sequence: UInt32 = 1000, identification: UInt16 = 7,
     flags: UInt8 = 0x18, finished: Bool, segments: Bool = false

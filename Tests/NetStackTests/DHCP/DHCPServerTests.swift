@@ -50,7 +50,7 @@ struct DHCPServerTests {
     #expect(lease.routers == [IPv4Address(10, 0, 0, 1)] && lease.mtu == 1400 && lease.domainName == "example.org")
     #expect((lease.expiry - lease.requested) == .seconds(3600) && (lease.renewal - lease.requested) == .seconds(1800))
     #expect(resolver.configuration.servers.count == 2)
-    #expect(guest.stack.routes.lookUp(IPv4Address(8, 8, 8, 8))?.gateway == IPv4Address(10, 0, 0, 1))
+    #expect(guest.stack.routes.lookUp(IPv4Address(8, 8, 8, 8)).route?.gateway == IPv4Address(10, 0, 0, 1))
     let known = try #require(server.leases.first)
     #expect(known.address == lease.address.address && known.state == .bound && known.hostName == "guest")
     #expect(known.hardwareAddress == guest.device.hardwareAddress)

@@ -34,7 +34,7 @@ struct DHCPTests {
     #expect(states == ["selecting", "requesting", "bound"])
     #expect(host.interface.addresses.map(\.subnet) == [lease.address])
     #expect(host.interface.mtu == 1400)
-    #expect(host.stack.routes.lookUp(IPv4Address(8, 8, 8, 8))?.gateway == IPv4Address(10, 0, 0, 2))
+    #expect(host.stack.routes.lookUp(IPv4Address(8, 8, 8, 8)).route?.gateway == IPv4Address(10, 0, 0, 2))
     #expect(resolver.configuration.servers == [Endpoint(IPv4Address(10, 0, 0, 3), 53)])
     #expect(resolver.configuration.searchDomains == ["example.org"])
     let again = try network.loop.run { [client] in try await client.acquire(timeout: .seconds(1)) }
@@ -94,7 +94,7 @@ struct DHCPTests {
     network.advance(.seconds(445))
     #expect(client.state == .selecting && losses == 1)
     #expect(client.counters.expirations == 1)
-    #expect(host.interface.addresses.isEmpty && host.stack.routes.lookUp(IPv4Address(8, 8, 8, 8)) == nil)
+    #expect(host.interface.addresses.isEmpty && host.stack.routes.lookUp(IPv4Address(8, 8, 8, 8)).route == nil)
     #expect(resolver.configuration.servers.isEmpty)
     server.isSilent = false
     network.advance(.seconds(70))

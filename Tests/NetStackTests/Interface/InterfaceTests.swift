@@ -32,22 +32,45 @@ struct InterfaceTests {
   @Test("the device is told which groups are joined, and which frames a user wants besides")
   func filter() throws {
     let all = MACAddress(multicast: IPv4Address(224, 0, 0, 1))
-    #expect(host.device.filter.groups == [all])
+    let device = host.device
+    #expect(device.groups == [all])
     let group = IPv4Address(239, 1, 2, 3)
     let endpoint = host.stack.udp.open()
     try endpoint.groups.join(group, on: interface)
-    #expect(host.device.filter.groups == [all, MACAddress(multicast: group)])
+    #expect(device.groups == [all, MACAddress(multicast: group)])
     let wanted = MACAddress("01:80:c2:00:00:0e")!
     try interface.addHardwareGroup(wanted)
-    #expect(host.device.filter.groups.last == wanted)
+    #expect(device.groups == [all, MACAddress(multicast: group), wanted])
     endpoint.close()
     #expect(interface.removeHardwareGroup(wanted) && !interface.removeHardwareGroup(wanted))
-    #expect(host.device.filter.groups == [all])
+    #expect(device.groups == [all])
+    // Another station's frames are not for this host, whoever asks for them.
+    let station = MACAddress("02:00:00:00:00:99")!
+    try interface.addHardwareGroup(station)
+    #expect(device.groups == [all] && interface.removeHardwareGroup(station))
     interface.setFlags([.up, .promiscuous])
     #expect(host.device.filter.isPromiscuous && !host.device.filter.acceptsAllMulticast)
     interface.setFlags([.up, .allMulticast])
     #expect(!host.device.filter.isPromiscuous && host.device.filter.acceptsAllMulticast)
     #expect(interface.flags == [.up, .broadcast, .running, .allMulticast])
+  }
+
+  @Test("of a group that is joined more than once the device hears when the first comes and when the last goes")
+  func sharedGroups() throws {
+    let device = host.device
+    let before = device.groupChanges
+    // 239.1.2.3 and 238.129.2.3 are one group of the hardware.
+    let (group, twin) = (IPv4Address(239, 1, 2, 3), IPv4Address(238, 129, 2, 3))
+    let hardware = MACAddress(multicast: group)
+    let endpoints = (0..<3).map { _ in host.stack.udp.open() }
+    for endpoint in endpoints { try endpoint.groups.join(group, on: interface) }
+    try endpoints[0].groups.join(twin, on: interface)
+    try interface.addHardwareGroup(hardware)
+    #expect(device.groups.contains(hardware) && device.groupChanges == before + 1)
+    for endpoint in endpoints { endpoint.close() }
+    #expect(device.groups.contains(hardware) && device.groupChanges == before + 1)
+    #expect(interface.removeHardwareGroup(hardware))
+    #expect(!device.groups.contains(hardware) && device.groupChanges == before + 2)
   }
 
   @Test("a new station address is received under, sent from, and announced")
@@ -58,7 +81,7 @@ struct InterfaceTests {
     network.isRecording = true
     try interface.setHardwareAddress(new)
     network.advance(.milliseconds(1))
-    #expect(network.recording.contains { Array($0.bytes[6..<12]) == (0..<6).map { new[$0] } })
+    #expect(network.recording.contains { Array($0.bytes[6..<12]) == new.octets })
     #expect(host.device.filter.station == new && interface.permanentAddress == old)
     #expect(try reaches(other, host, at: host.address))
     #expect(try reaches(host, other, at: other.address))
@@ -147,7 +170,7 @@ struct InterfaceTests {
     let client = host.stack.udp.open()
     try client.send("x", to: Endpoint(other.address, 7))
     network.advance(.seconds(1))
-    let own = (0..<6).map { interface.hardwareAddress[$0] }
+    let own = interface.hardwareAddress.octets
     #expect(network.recording.map { Array($0.bytes.prefix(6)) } == [own])
     #expect(interface.neighbours.entry(of: other.address.v4!)?.state == .noARP)
     network.recording = []
@@ -178,7 +201,7 @@ struct InterfaceTests {
     #expect(host.device.buffersInUse == 0)
   }
 
-  @Test("a route's small window is no window of zero")
+  @Test("a route's small window is no window of zero, and stays when options of the socket change")
   func smallWindow() throws {
     var limits = Route.Limits()
     limits.window = 100
@@ -191,12 +214,24 @@ struct InterfaceTests {
     let data = [UInt8](repeating: 7, count: 1000)
     var sent = 0
     var got = 0
+    var parameters = connection.parameters
+    #expect(parameters.windowClamp == nil)
+    parameters.noDelay = true
+    connection.apply(parameters)
     for _ in 0..<200 {
       sent += accepted.send(data.span.bytes.extracting(sent..<data.count))
       network.advance(.milliseconds(100))
       got += connection.receiveAll().count
     }
     #expect(sent == 1000 && got == 1000)
+    #expect(connection.info.receiveBuffer == 100)
+    // What the socket says comes before the route.
+    connection.receiveBuffer = 5000
+    #expect(connection.info.receiveBuffer == 100)
+    parameters.windowClamp = 3000
+    connection.apply(parameters)
+    connection.receiveBuffer = 5000
+    #expect(connection.info.receiveBuffer == 3000)
   }
 
   @Test("with the least MTU TCP's segments still fit the link")
@@ -236,46 +271,5 @@ struct InterfaceTests {
     }
     for number in 0..<1023 as Range<UInt32> { try host.stack.routes.prepend(route(number)) }
     #expect(throws: NetworkError.noBuffers) { try host.stack.routes.prepend(route(5000)) }
-  }
-}
-
-@Suite("Proxy ARP")
-struct ProxyTests {
-  private func answers(_ prepare: (RoutedNetwork) throws -> Void) throws -> Bool {
-    let network = try RoutedNetwork(translates: false)
-    try prepare(network)
-    let station = Station(network.inside, "192.168.76.40", answersARP: false)
-    network.advance(.seconds(1))
-    _ = station.take()
-    station.send(
-      FrameBuilder(source: station.device.hardwareAddress, destination: .broadcast).arpRequest(
-        from: station.address, for: RoutedNetwork.serverAddress))
-    network.advance(.seconds(1))
-    return station.takeARP().contains {
-      $0.operation == .reply && $0.senderAddress == RoutedNetwork.serverAddress
-        && $0.senderHardwareAddress == network.innerDevice.hardwareAddress
-    }
-  }
-
-  @Test("a router answers for what it was told to, on the interface that was named, and only for what is elsewhere")
-  func proxies() throws {
-    #expect(try !answers { _ in })
-    #expect(try answers { try $0.stack.proxies.insert(RoutedNetwork.serverAddress, on: 0) })
-    #expect(try answers { try $0.stack.proxies.insert(RoutedNetwork.serverAddress, on: $0.inner.index) })
-    #expect(try !answers { try $0.stack.proxies.insert(RoutedNetwork.serverAddress, on: $0.outer.index) })
-    #expect(try !answers { try $0.stack.proxies.insert(RoutedNetwork.guestAddress, on: 0) })
-    #expect(try answers { $0.inner.isARPProxy = true })
-    #expect(try answers { $0.stack.proxies.answersForAll = true })
-    #expect(
-      try !answers {
-        $0.inner.isARPProxy = true
-        $0.stack.stopForwarding()
-      })
-    #expect(
-      try !answers {
-        $0.inner.isARPProxy = true
-        try $0.stack.routes.prepend(
-          Route(prefix: IPv4Subnet("10.0.2.2/32")!, interface: $0.stack.loopback, isUnreachable: true))
-      })
   }
 }

@@ -85,7 +85,7 @@ struct NeighbourTests {
     #expect(state == .probe)
     let probes = station.take()
     #expect(probes.count == 3)
-    #expect(probes.allSatisfy { Array($0[0..<6]) == (0..<6).map { station.device.hardwareAddress[$0] } })
+    #expect(probes.allSatisfy { Array($0[0..<6]) == station.device.hardwareAddress.octets })
     network.advance(.seconds(1))
     #expect(state == .failed)
   }
@@ -182,5 +182,40 @@ struct NeighbourTests {
     let cache = small.interface.neighbours!
     #expect(cache.entries.map { $0.address.rawValue & 255 } == Array(133...140))
     #expect(cache.counters.evicted == 32)
+  }
+
+  @Test("those that were set by hand do not make others' go sooner, nor does looking for room happen at each newcomer")
+  func permanentApart() throws {
+    var configuration = StackConfiguration()
+    configuration.neighbours.softLimit = 4
+    configuration.neighbours.hardLimit = 8
+    let small = network.addHost("10.0.0.200/24", configuration: configuration)
+    let cache = small.interface.neighbours!
+    func ask(_ last: UInt8) {
+      let asker = FrameBuilder(
+        source: MACAddress(rawValue: 0x0200_0000_0000 + UInt64(last)), destination: .broadcast)
+      station.send(asker.arpRequest(from: IPv4Address(10, 0, 0, last), for: IPv4Address(10, 0, 0, 200)))
+      network.advance(.milliseconds(10))
+    }
+    let hardware = MACAddress("02:00:00:00:00:09")!
+    func isPermanent(_ last: UInt8) -> Bool { cache.state(of: IPv4Address(10, 0, 0, last)) == .permanent }
+    for last in 1...20 as ClosedRange<UInt8> { try cache.setPermanent(IPv4Address(10, 0, 0, last), hardware) }
+    for last in 101...103 as ClosedRange<UInt8> { ask(last) }
+    network.advance(.seconds(100))
+    // Three of eight are not many, old as they are.
+    ask(104)
+    #expect(cache.entries.count == 24 && cache.counters.evicted == 0)
+    // Above the soft limit the old ones go; the next newcomers do not look again.
+    ask(105)
+    #expect(cache.entries.count == 22 && cache.counters.evicted == 3)
+    // What was set by hand and is not any more counts as others do.
+    for last in 1...20 as ClosedRange<UInt8> {
+      try cache.set(IPv4Address(10, 0, 0, last), hardware, isPermanent: false)
+    }
+    try cache.setPermanent(IPv4Address(10, 0, 0, 21), hardware)
+    #expect(isPermanent(21) && cache.forget(IPv4Address(10, 0, 0, 21)))
+    #expect(cache.entries.count == 2 && cache.counters.evicted == 24)
+    for last in 106...110 as ClosedRange<UInt8> { ask(last) }
+    #expect(cache.entries.count == 7 && cache.counters.evicted == 24)
   }
 }

@@ -25,10 +25,10 @@ struct RoutingTests {
       ("8.8.8.8", 3), ("192.1.1.1", 4), ("192.0.2.1", 5), ("192.0.2.200", 6), ("10.0.0.77", nil),
     ]
     for (target, last) in expected {
-      #expect(routes.lookUp(IPv4Address(target)!)?.gateway == last.map(gateway))
+      #expect(routes.lookUp(IPv4Address(target)!).route?.gateway == last.map(gateway))
     }
     routes.remove { $0.metric == 10 }
-    #expect(routes.lookUp(IPv4Address(8, 8, 8, 8))?.gateway == gateway(2))
+    #expect(routes.lookUp(IPv4Address(8, 8, 8, 8)).route?.gateway == gateway(2))
   }
 
   @Test("a gateway must be on a network of the interface")

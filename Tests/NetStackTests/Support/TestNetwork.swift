@@ -154,6 +154,9 @@ final class TestDevice: NetworkDevice {
   let name = "eth0"
   /// What the stack wants to receive.
   private(set) var filter: ReceiveFilter
+  /// The groups that it wants to receive, and how often it said anything of them.
+  private(set) var groups: Set<MACAddress> = []
+  private(set) var groupChanges = 0
   var hardwareAddress: MACAddress { filter.station }
   private(set) var mtu: Int
   let features: DeviceFeatures
@@ -238,6 +241,11 @@ final class TestDevice: NetworkDevice {
 
   func apply(_ filter: ReceiveFilter) { self.filter = filter }
 
+  func setReception(of group: MACAddress, isWanted: Bool) {
+    groupChanges += 1
+    if isWanted { groups.insert(group) } else { groups.remove(group) }
+  }
+
   /// The card's buffers have room for what it was made for.
   func changeMTU(to mtu: Int) -> Bool {
     guard mtu + 14 <= capacity else { return false }
@@ -249,7 +257,7 @@ final class TestDevice: NetworkDevice {
   fileprivate func receive(_ bytes: [UInt8]) -> Bool {
     guard isLinkUp, let client, bytes.count >= 6 else { return false }
     let isGroup = bytes[0] & 1 != 0
-    guard isGroup || isPromiscuous || filter.isPromiscuous || (0..<6).allSatisfy({ bytes[$0] == hardwareAddress[$0] })
+    guard isGroup || isPromiscuous || filter.isPromiscuous || bytes.starts(with: hardwareAddress.octets)
     else { return false }
     let metadata = features.contains(.receiveChecksum) ? FrameOffload.verify(bytes) : ReceiveMetadata()
     bytes.withUnsafeBytes { client.received($0.bytes, metadata) }

@@ -5,8 +5,8 @@ import Testing
 
 /// A stack whose peer is a script: the test writes the peer's segments by hand and reads the stack's answers.
 ///
-/// Numbers are relative: `sequence` counts from the peer's initial sequence number, `acknowledgement` from the stack's, so
-/// that the first byte of each direction is 1.
+/// Numbers are relative: `sequence` counts from the peer's initial sequence number, `acknowledgement` from the stack's,
+/// so that the first byte of each direction is 1.
 final class ScriptedPeer {
   /// A segment of the stack.
   struct Seen: Equatable, CustomStringConvertible {

@@ -12,8 +12,8 @@ struct TCPSignatureTests {
     return parameters
   }
 
-  /// A SYN from 10.0.0.2:4000 to 10.0.0.1:80 with the sequence number 1000, MSS 1460 and SACK permitted, whose signature
-  /// and checksum were computed with Python's hashlib for the key "secret of two".
+  /// A SYN from 10.0.0.2:4000 to 10.0.0.1:80 with the sequence number 1000, MSS 1460 and SACK permitted, whose
+  /// signature and checksum were computed with Python's hashlib for the key "secret of two".
   private static let signedSyn: [UInt8] = [
     0x0F, 0xA0, 0x00, 0x50, 0x00, 0x00, 0x03, 0xE8, 0x00, 0x00, 0x00, 0x00, 0xC0, 0x02, 0xFF, 0xFF, 0xDC, 0x8E, 0x00,
     0x00, 0x01, 0x01, 0x13, 0x12, 0x5E, 0xF9, 0x0A, 0x62, 0x36, 0x7E, 0x94, 0x25, 0x68, 0x1F, 0x76, 0x1C, 0xC4, 0x40,

@@ -1,12 +1,13 @@
 import EventLoop
 import Packets
 
-/// Who a lease belongs to: the client identifier (option 61) where there is one, else the hardware address (RFC 2131 4.2).
+/// Who a lease belongs to: the client identifier (option 61) where there is one, else the hardware address (RFC 2131
+/// 4.2).
 struct DHCPClientKey: Hashable {
   let bytes: [UInt8]
 
   init(identifier: [UInt8]?, hardwareAddress: MACAddress) {
-    bytes = identifier.flatMap { $0.count >= 2 ? $0 : nil } ?? [1] + (0..<6).map { hardwareAddress[$0] }
+    bytes = identifier.flatMap { $0.count >= 2 ? $0 : nil } ?? [1] + hardwareAddress.octets
   }
 }
 
@@ -60,8 +61,8 @@ struct DHCPLeaseTable {
     return entry.expiry <= now || (entry.key == key && entry.state != .declined)
   }
 
-  /// The address to offer (RFC 2131 4.3.1): the client's own, the one it wishes, one that was never used, the one that has
-  /// been free for the longest time. Nil if all are taken.
+  /// The address to offer (RFC 2131 4.3.1): the client's own, the one it wishes, one that was never used, the one that
+  /// has been free for the longest time. Nil if all are taken.
   mutating func choose(for key: DHCPClientKey, wish: IPv4Address?, now: Instant) -> IPv4Address? {
     if let own = address(of: key), isFree(own, for: key, now: now) { return own }
     if let wish, isFree(wish, for: key, now: now) { return wish }

@@ -8,8 +8,8 @@ import Packets
 ///     try server.start()
 ///
 /// Grants addresses of a bounded pool; knows leases for as long as it exists. Where it deviates: it does not probe an
-/// address before it offers it (4.3.1; a client that finds it in use declines it), answers no BOOTP clients and no relay
-/// agents, and is authoritative unless told otherwise.
+/// address before it offers it (4.3.1; a client that finds it in use declines it), answers no BOOTP clients and no
+/// relay agents, and is authoritative unless told otherwise.
 public final class DHCPServer {
   public let interface: NetworkInterface
   public let configuration: DHCPServerConfiguration
@@ -25,8 +25,8 @@ public final class DHCPServer {
 
   /// A server on the interface's primary address.
   ///
-  /// - Throws: ``NetworkError/addressNotAvailable`` if the interface has none, ``NetworkError/invalidArgument`` if the pool
-  ///   does not lie in its network.
+  /// - Throws: ``NetworkError/addressNotAvailable`` if the interface has none, ``NetworkError/invalidArgument`` if the
+  ///   pool does not lie in its network.
   public init(_ interface: NetworkInterface, _ configuration: DHCPServerConfiguration) throws(NetworkError) {
     guard let subnet = interface.addresses.first?.subnet else { throw .addressNotAvailable }
     guard subnet.contains(configuration.firstAddress), subnet.contains(configuration.lastAddress),
@@ -286,8 +286,8 @@ public final class DHCPServer {
     (0..<4).map { UInt8(truncatingIfNeeded: address.rawValue >> UInt32(24 - 8 * $0)) }
   }
 
-  /// Sends past routing table and neighbour cache: the client cannot answer ARP yet. What finds no buffer is lost like on
-  /// the wire, and the client asks again.
+  /// Sends past routing table and neighbour cache: the client cannot answer ARP yet. What finds no buffer is lost like
+  /// on the wire, and the client asks again.
   private func send(_ message: DHCPMessage.Fields, to destination: IPv4Address, _ station: MACAddress) {
     let bytes = message.encoded()
     let path = Path(

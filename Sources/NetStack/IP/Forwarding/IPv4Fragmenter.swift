@@ -1,8 +1,8 @@
 import Memory
 import Packets
 
-/// Cuts datagrams that are forwarded into fragments (RFC 791 3.2, RFC 1812 4.2.2.7): in memory of its own, which is made
-/// when the first one comes.
+/// Cuts datagrams that are forwarded into fragments (RFC 791 3.2, RFC 1812 4.2.2.7): in memory of its own, which is
+/// made when the first one comes.
 final class IPv4Fragmenter {
   private var memory: SharedMemoryBlock?
 

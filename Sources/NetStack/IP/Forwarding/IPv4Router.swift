@@ -9,10 +9,11 @@ import Packets
 ///     let router = stack.startForwarding()
 ///     router.translate(behind: outside)     // optional: NAPT
 ///
-/// What is checked: header, checksum and options as for a host; the source must be one to which the way leads back out of
-/// the same interface (RFC 3704 2.2); TTL; MTU. Never forwarded: what came as a link-layer group frame (5.3.4), broadcast,
-/// multicast, loopback, link-local (RFC 3927 2.6.2) and reserved addresses. Deviations: record-route and timestamp
-/// options pass unchanged, source routes are refused, no redirects are sent, there is no queue but the device's own.
+/// What is checked: header, checksum and options as for a host; the source must be one to which the way leads back out
+/// of the same interface (RFC 3704 2.2); TTL; MTU. Never forwarded: what came as a link-layer group frame (5.3.4),
+/// broadcast, multicast, loopback, link-local (RFC 3927 2.6.2) and reserved addresses. Deviations: record-route and
+/// timestamp options pass unchanged, source routes are refused, no redirects are sent, there is no queue but the
+/// device's own.
 public final class IPv4Router {
   unowned let stack: NetworkStack
   /// Network address translation, if there is any.
@@ -34,8 +35,8 @@ public final class IPv4Router {
 
   public var counters: IPv4RouterCounters { counts }
 
-  /// Hides everything behind the primary address of `outside` from now on: datagrams that leave there are translated, and
-  /// what comes in there is forwarded only if it belongs to what went out.
+  /// Hides everything behind the primary address of `outside` from now on: datagrams that leave there are translated,
+  /// and what comes in there is forwarded only if it belongs to what went out.
   @discardableResult
   public func translate(behind outside: NetworkInterface, _ configuration: NAPTConfiguration = .init()) -> NAPT {
     let translation = NAPT(stack: stack, outside: outside, configuration: configuration)
@@ -63,8 +64,7 @@ public final class IPv4Router {
         guard accepts(header, interface) else { return true }
         counts.noRoute &+= 1
         ip.count { $0.outNoRoutes &+= 1 }
-        refuse(
-          header, stack.routes.lookUp(destination)?.isUnreachable == true ? .hostUnreachable : .networkUnreachable)
+        refuse(header, stack.routes.lookUp(destination).isUnreachable ? .hostUnreachable : .networkUnreachable)
         return true
       }
       path = found
@@ -116,7 +116,7 @@ public final class IPv4Router {
   }
 
   private func makePath(to destination: IPv4Address) -> Path? {
-    guard let route = stack.routes.lookUp(destination), !route.isUnreachable, !route.interface.isLoopback else {
+    guard let route = stack.routes.lookUp(destination).route, !route.interface.isLoopback else {
       return nil
     }
     let path = Path(
@@ -167,7 +167,7 @@ public final class IPv4Router {
   /// A source that the way back to leads elsewhere is forged, or the network is not what it seems.
   private func accept(_ source: IPv4Address, _ destination: IPv4Address, _ interface: NetworkInterface) -> Bool {
     guard IPv4Router.isForwardable(source), ip.acceptSource(source, destination, interface, isGroup: false),
-      stack.routes.lookUp(source)?.interface === interface
+      stack.routes.lookUp(source).route?.interface === interface
     else { return false }
     while acceptedSources.count <= interface.index { acceptedSources.append((0, 0)) }
     acceptedSources[interface.index] = (source.rawValue, stack.routes.generation)

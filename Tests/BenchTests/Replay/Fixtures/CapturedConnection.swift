@@ -1,7 +1,7 @@
 import Packets
 
-/// Both sides of a TCP connection as a capture holds them. The captured station has its own initial sequence number, port
-/// and clock, none of which the station of a replay will choose.
+/// Both sides of a TCP connection as a capture holds them. The captured station has its own initial sequence number,
+/// port and clock, none of which the station of a replay will choose.
 final class CapturedConnection {
   let script: CaptureScript
   let peer: IPv4Address
