@@ -55,7 +55,7 @@ extension RealThings {
     @Test("a redirect that does not say where to is a failure")
     func redirectToNowhere() async throws {
       try await fail(
-        "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nhello", [], "answered 302 Found, but does not say where to")
+        "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nhello", [], "/file, but does not say where to (no Location header)")
     }
 
     @Test("a redirect to what cannot be fetched is named as one", arguments: ["https://10.0.2.2/x", "ftp://10.0.2.2/"])
@@ -98,7 +98,7 @@ extension RealThings {
       let start = ContinuousClock.now
       try await WorkbenchProgram.fail(
         ["fetch", "http://many.example.test/", "--connect-timeout", "1"] + names.option, code: 1,
-        "addresses of many.example.test that were tried within 1 s can be reached; the last: no answer from 10.0.2.10")
+        " s can be reached; the last: no answer from 10.0.2.10")
       #expect(ContinuousClock.now - start < .seconds(5))
     }
   }

@@ -85,7 +85,7 @@ extension RealThings {
     @Test(
       "that is not there, or whose cable is meant, is an error",
       arguments: [
-        (["--attach", "vfio-user:none.sock"], Int32(1), "none.sock: connect: No such file or directory"),
+        (["--attach", "vfio-user:none.sock"], Int32(1), "cannot connect to none.sock: No such file or directory"),
         (["--attach", "vfio-user:"], 2, "write in-process, vfio-user:SOCKET or qtest"),
         (["--attach", "pci"], 2, "write in-process, vfio-user:SOCKET or qtest"),
         (["--attach", "qtest", "--impair", "loss=1%"], 2, "--impair: the NIC and its cable are in another process"),
