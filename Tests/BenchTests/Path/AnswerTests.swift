@@ -55,7 +55,8 @@ extension RealThings {
     @Test("a redirect that does not say where to is a failure")
     func redirectToNowhere() async throws {
       try await fail(
-        "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nhello", [], "/file, but does not say where to (no Location header)")
+        "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nhello", [],
+        "/file, but does not say where to (no Location header)")
     }
 
     @Test("a redirect to what cannot be fetched is named as one", arguments: ["https://10.0.2.2/x", "ftp://10.0.2.2/"])
