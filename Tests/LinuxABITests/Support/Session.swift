@@ -14,6 +14,9 @@ final class Session {
   let kernel: any Kernel
   private(set) var outcomes: [Outcome] = []
   private var ports: [UInt16: String] = [:]
+  private var portCount = 0
+  /// The ports that sockets have told. When one is closed its port is forgotten: chance may give it to another.
+  private var portOwners: [Int: UInt16] = [:]
   private var descriptors: Set<Int> = []
   private var used: UInt = 0
   /// What came of the same calls in a session that had every capability; nil if this one has them too.
@@ -87,8 +90,10 @@ final class Session {
   func portName(_ port: UInt16) -> String {
     if port == 0 { return "0" }
     if let name = ports[port] { return name }
-    ports[port] = "p\(ports.count + 1)"
-    return ports[port]!
+    portCount += 1
+    let name = "p\(portCount)"
+    ports[port] = name
+    return name
   }
 
   private func opened(_ number: SystemCallNumber, _ result: Int, _ suffix: String, _ line: Int) -> Int {
@@ -168,7 +173,9 @@ final class Session {
     let result = await raw(call, [s, Int(address), Int(length)])
     let bytes = get(address, count: 4)
     note("\(call.name) = \(Self.text(result))\(result < 0 ? "" : ", \(endpoint(address, length))")", line)
-    return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+    let port = UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+    if call == .getsockname, result >= 0, port != 0 { portOwners[s] = port }
+    return port
   }
 
   @discardableResult
@@ -211,6 +218,7 @@ final class Session {
   @discardableResult
   func close(_ s: Int, line: Int = #line) async -> Int {
     descriptors.remove(s)
+    if let port = portOwners.removeValue(forKey: s) { ports[port] = nil }
     return await call(.close, s, line: line)
   }
 
