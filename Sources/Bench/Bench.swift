@@ -90,7 +90,7 @@ public final class Bench {
   private func waitForLink() async throws(BenchError) {
     guard let socket = cable?.socket else { return try await station.waitForLink() }
     let first = min(options.peerPatience, .seconds(1))
-    do throws(BenchError) { return try await station.waitForLink(first) } catch {}
+    if (try? await station.waitForLink(first)) != nil { return }
     func reason() -> String? { socket.lastError.map { String(cString: strerror($0)) } }
     if !socket.hasCarrier, !Task.isCancelled {
       let reason = reason().map { " (\($0))" } ?? ""
