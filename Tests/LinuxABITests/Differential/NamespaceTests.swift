@@ -49,14 +49,7 @@ struct NamespaceTests {
       }
     },
     each("every number of sixteen bits") { k, file in
-      let pointer = k.room(4096)
-      for request in 0...0xFFFF where request != userNamespace {
-        let result = await k.raw(.ioctl, [file, request, Int(pointer)])
-        let (answer, clean) = (k.get(pointer, count: 16), [UInt8](repeating: 0, count: 16))
-        if answer != clean { k.kernel.bytes(pointer, 16).copyBytes(from: clean) }
-        guard result != -25 || answer != clean else { continue }
-        k.note("0x\(String(request, radix: 16)) = \(Session.text(result)) \(answer)", #line)
-      }
+      await RequestTests.askEverything(k, file, but: [userNamespace])
       for request in [1, 2, 0x541B, 0x5421, 0x5452, 0x5460] { await k.call(.ioctl, file, request, 8) }
     },
     each("what is asked of the file system") { k, file in

@@ -52,15 +52,7 @@ struct RequestTests {
         }
       },
       Scenario("every number of sixteen bits, \(name)") { k in
-        let s = await k.socket(type, number)
-        let pointer = k.room(4096)
-        for request in 0...0xFFFF where !(0x8900...0x89FF).contains(request) {
-          let result = await k.raw(.ioctl, [s, request, Int(pointer)])
-          let (answer, clean) = (k.get(pointer, count: 16), [UInt8](repeating: 0, count: 16))
-          if answer != clean { k.kernel.bytes(pointer, 16).copyBytes(from: clean) }
-          guard result != -25 || answer != clean else { continue }
-          k.note("0x\(String(request, radix: 16)) = \(Session.text(result)) \(answer)", #line)
-        }
+        await askEverything(k, await k.socket(type, number), but: Set(0x8900...0x89FF))
       },
       Scenario("what is asked of the file system, \(name)", since: KernelVersion(6, 18)) { k in
         let s = await k.socket(type, number)
@@ -69,6 +61,18 @@ struct RequestTests {
         for bit in 0..<32 { await k.call(.ioctl, s, 0x401C_5820, Int(k.put(UInt32(1) << bit))) }
       },
     ]
+  }
+
+  /// Every request of sixteen bits `but` some, with nothing in it. What is ENOTTY and stores nothing is not noted.
+  static func askEverything(_ k: Session, _ s: Int, but left: Set<Int>) async {
+    let pointer = k.room(4096)
+    for request in 0...0xFFFF where !left.contains(request) {
+      let result = await k.raw(.ioctl, [s, request, Int(pointer)])
+      let (answer, clean) = (k.get(pointer, count: 16), [UInt8](repeating: 0, count: 16))
+      if answer != clean { k.kernel.bytes(pointer, 16).copyBytes(from: clean) }
+      guard result != -25 || answer != clean else { continue }
+      k.note("0x\(String(request, radix: 16)) = \(Session.text(result)) \(answer)", #line)
+    }
   }
 
   /// With nothing in it, with something, and with a pointer that leads nowhere. (With nothing in it FICLONERANGE is
